@@ -1,0 +1,94 @@
+"""Linear regression, the program of main.py in four files.
+
+    python train.py --model_fn model.pth
+
+This file is the table of contents: data, model, criterion and optimizer, trainer,
+result, save.
+"""
+
+from pathlib import Path
+
+from utils import (
+    check_model_fn,
+    draw_fit,
+    get_argparser,
+    get_device,
+    least_squares,
+    load_data,
+    number,
+    run,
+    save_checkpoint,
+    set_seed,
+)
+
+
+def define_argparser():
+    """Return the parser of the command line."""
+    p = get_argparser(description='Fit a line y = w x + b to the points of a table.')
+    data_fn = str(Path(__file__).with_name('01_data.csv'))
+
+    p.add_argument('--model_fn', default='model.pth', help='checkpoint to write')
+    p.add_argument('--data_fn', default=data_fn, help='CSV with the columns x and y')
+    p.add_argument(
+        '--gpu_id',
+        type=number(int, -1),
+        help='accelerator, -1 for the CPU; None takes 0 if there is one',
+    )
+    p.add_argument(
+        '--seed', type=number(int, 0), default=0, help='of the first w and b'
+    )
+    p.add_argument('--n_epochs', type=number(int, 1), default=500, help='steps to take')
+    p.add_argument('--lr', type=number(float, 0.0), default=0.5, help='learning rate')
+    p.add_argument(
+        '--verbose',
+        type=int,
+        choices=[0, 1, 2],
+        default=1,
+        help='0: silent, 1: a line every 100 epochs, 2: a line an epoch',
+    )
+    return p
+
+
+def main(config):
+    """Fit, report, draw and save."""
+    from torch import nn, optim
+
+    from model import LinearRegression
+    from trainer import Trainer
+
+    check_model_fn(config.model_fn)
+    set_seed(config.seed)
+    device = get_device(config.gpu_id)
+
+    # Data
+    x, y = (values.to(device) for values in load_data(config.data_fn))
+    # |x| = (n_points, 1)
+    # |y| = (n_points, 1)
+
+    # Model, criterion and optimizer
+    model = LinearRegression(in_features=1, out_features=1).to(device)
+    crit = nn.MSELoss()
+    optimizer = optim.Adam(model.parameters(), lr=config.lr)
+
+    # Training
+    trainer = Trainer(model, crit, optimizer)
+    history = trainer.train(x, y, config)
+
+    # Result, beside what no line can beat
+    w, b = model.weight.item(), model.bias.item()
+    best_w, best_b = least_squares(x, y)
+    print(f'w: {w}\nb: {b}')
+    print(f'closed_form_w: {best_w}\nclosed_form_b: {best_b}')
+
+    # Save
+    checkpoint = {
+        'chapter': '01_linear_regression',
+        'model': model.state_dict(),
+        'config': vars(config),
+    }
+    save_checkpoint(checkpoint, config.model_fn)
+    draw_fit(x, y, model(x), history, Path(config.model_fn).with_suffix('.png'))
+
+
+if __name__ == '__main__':
+    run(main, define_argparser())

@@ -1,0 +1,269 @@
+"""The small helpers of a chapter: what a person types, the device, files, pictures.
+
+Later chapters copy them unchanged. Libraries that take seconds to import are
+imported inside the functions that use them, so that `--help` answers at once.
+"""
+
+import argparse
+import contextlib
+import io
+import math
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from tqdm import tqdm
+
+
+class InputError(Exception):
+    """What the person at the keyboard can mend; its text is one line."""
+
+
+def log(message):
+    """Say something to the person: on stderr, since stdout is kept for results."""
+    tqdm.write(message, file=sys.stderr)
+
+
+def run(main, parser):
+    """Run main(config) with the options of the command line.
+
+    An InputError ends in one line and exit status 2, Ctrl-C in exit status 130.
+    Any other exception is a bug, and keeps its traceback.
+    """
+    try:
+        main(parser.parse_args())
+        sys.stdout.flush()
+    except InputError as error:
+        log(f'error: {error}')
+        sys.exit(2)
+    except KeyboardInterrupt:
+        log('interrupted')
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `python predict.py | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def get_argparser(description):
+    """Return a parser whose help shows every default and whose errors are one line."""
+    return argparse.ArgumentParser(
+        description=description,
+        usage=argparse.SUPPRESS,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+
+def number(kind, minimum, maximum=math.inf):
+    """Return an argparse type: a finite int or float from minimum to maximum."""
+
+    def parse(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not minimum <= value <= maximum or value == math.inf:
+            name = 'a whole number' if kind is int else 'a number'
+            limits = f'of at least {minimum}'
+            if maximum < math.inf:
+                limits = f'from {minimum} to {maximum}'
+            raise argparse.ArgumentTypeError(f'expected {name} {limits}, got {text!r}')
+        return value
+
+    return parse
+
+
+def set_seed(seed):
+    """Make the run repeatable: one seed, one machine, one result."""
+    import torch
+
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
+
+
+def get_device(gpu_id=None):
+    """Return the torch.device to compute on.
+
+    Arguments:
+        gpu_id: -1 for the CPU, else the number of an accelerator (CUDA, or Apple's
+            MPS). None takes accelerator 0 if there is one, else the CPU.
+
+    Raises:
+        InputError: there is no accelerator of that number.
+    """
+    import torch
+
+    n_accelerators = torch.accelerator.device_count()
+    if gpu_id is None:
+        gpu_id = 0 if n_accelerators > 0 else -1
+    if gpu_id < 0:
+        return torch.device('cpu')
+    if gpu_id >= n_accelerators:
+        raise InputError(
+            f'--gpu_id {gpu_id}: this machine has {n_accelerators} accelerators, '
+            'numbered from 0; -1 is the CPU'
+        )
+    return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
+
+
+def check_model_fn(fn):
+    """Fail before the training, not after it, if fn can't become a checkpoint.
+
+    Makes the folder of fn if there is none.
+
+    Raises:
+        InputError: fn is a folder or a device, ends in .png, as the picture beside
+            the checkpoint will, or stands in a folder that takes no new file.
+    """
+    fn = Path(fn)
+    if fn.exists() and not fn.is_file():
+        raise InputError(f'{fn}: expected the name of a file, this is something else')
+    if fn.suffix == '.png':
+        raise InputError(f'{fn}: expected a name such as model.pth; .png is a picture')
+    try:
+        fn.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=fn.parent):
+            return
+    except OSError as error:
+        raise InputError(f'{fn}: can not be written: {error.strerror}') from error
+
+
+def write_file(fn, content):
+    """Write bytes so that at any instant fn is the whole old file or the whole new one.
+
+    Raises:
+        InputError: the file can't be written; what was there before still is.
+    """
+    target = os.path.realpath(fn)
+    temporary = f'{target}.{os.getpid()}.tmp'
+    try:
+        with open(temporary, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise InputError(f'{fn}: can not be written: {error.strerror}') from error
+    finally:
+        with contextlib.suppress(OSError):
+            os.remove(temporary)
+
+
+def save_checkpoint(checkpoint, fn):
+    """Save a dict of plain data (tensors, numbers, strings, lists, dicts)."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    write_file(fn, buffer.getvalue())
+
+
+def load_checkpoint(fn, chapter):
+    """Load what save_checkpoint() has saved, tensors on the CPU.
+
+    Raises:
+        InputError: fn can't be read, holds more than plain data (a pickle may run
+            any code when it is loaded), or is not a checkpoint of this chapter.
+    """
+    import torch
+
+    expected = f'expected a checkpoint of {chapter}'
+    try:
+        with open(fn, 'rb') as file:
+            checkpoint = torch.load(file, map_location='cpu', weights_only=True)
+    except OSError as error:
+        raise InputError(f'{fn}: {expected}: {error.strerror}') from error
+    except Exception as error:
+        # Damaged bytes raise whatever they happen to hit inside the reader.
+        raise InputError(f'{fn}: {expected}, this is damaged or no such') from error
+
+    found = checkpoint.get('chapter') if isinstance(checkpoint, dict) else None
+    if found != chapter:
+        raise InputError(f'{fn}: {expected}, found one of {found or "something else"}')
+    return checkpoint
+
+
+def save_figure(figure, fn):
+    """Save a matplotlib Figure as a PNG; no window is opened."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format='png', dpi=150)
+    write_file(fn, buffer.getvalue())
+
+
+def load_data(fn):
+    """Read the columns x and y of a CSV file with pandas.
+
+    Returns:
+        x and y, float tensors of shape (n_points, 1).
+
+    Raises:
+        InputError: the file can't be read, has no columns x and y, a value that is not
+            a finite number, or too few rows for a line to be fitted.
+    """
+    import pandas as pd
+    import torch
+
+    try:
+        table = pd.read_csv(fn, dtype=str, skip_blank_lines=False)
+    except OSError as error:
+        raise InputError(f'{fn}: {error.strerror}') from error
+    except ValueError as error:
+        reason = ' '.join(str(error).split())
+        raise InputError(f'{fn}: expected a CSV file in UTF-8: {reason}') from error
+
+    if not {'x', 'y'} <= set(table.columns):
+        found = ', '.join(map(str, table.columns))
+        raise InputError(f'{fn}:1: expected the columns x and y, found {found}')
+    table = table[['x', 'y']].dropna(how='all')
+    numbers = table.apply(pd.to_numeric, errors='coerce').astype('float32')
+    bad = ~numbers.abs().lt(math.inf).all(axis=1)
+    if bad.any():
+        # The table counts its rows from 0, and the header is line 1 of the file.
+        line, found = bad.idxmax() + 2, list(table.loc[bad.idxmax()])
+        raise InputError(f'{fn}:{line}: expected two numbers, found {found}')
+    if numbers['x'].nunique() < 2:
+        raise InputError(f'{fn}: expected rows with at least two different x')
+
+    values = torch.tensor(numbers.to_numpy())
+    # |values| = (n_points, 2)
+    return values[:, :1], values[:, 1:]
+
+
+def least_squares(x, y):
+    """Return the w and b that no line can beat: the least-squares solution.
+
+    Arguments:
+        x, y: tensors of shape (n_points, 1).
+    """
+    import torch
+
+    ones = torch.ones_like(x)
+    w, b = torch.linalg.lstsq(torch.cat([x, ones], dim=1).double(), y.double()).solution
+    return w.item(), b.item()
+
+
+def draw_fit(x, y, y_hat, history, fn):
+    """Draw the points with the fitted line, and beside them how the loss has fallen.
+
+    Arguments:
+        x, y, y_hat: tensors of shape (n_points, 1).
+        history: the loss of each epoch, a list of numbers.
+        fn: the PNG file to write.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4), layout='constrained')
+    left, right = figure.subplots(1, 2)
+
+    x, y, y_hat = (values.detach().cpu() for values in (x, y, y_hat))
+    order = x.flatten().argsort()
+    left.scatter(x, y, label='data')
+    left.plot(x[order], y_hat[order], color='tab:red', label='fitted line')
+    left.set(title='The fit', xlabel='x', ylabel='y')
+    left.legend()
+
+    right.plot(range(1, len(history) + 1), history)
+    right.set(title='Learning curve', xlabel='epoch', ylabel='loss (MSE)', yscale='log')
+
+    save_figure(figure, fn)

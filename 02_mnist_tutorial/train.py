@@ -1,0 +1,135 @@
+"""Train a classifier of handwritten digits.
+
+    python train.py --model_fn model.pth
+
+This file is the table of contents: device, data, model, criterion and optimizer,
+trainer, save.
+"""
+
+from pathlib import Path
+
+from utils import (
+    CLASS_NAMES,
+    check_model_fn,
+    draw_learning_curve,
+    find_dataset,
+    get_argparser,
+    get_device,
+    load_mnist,
+    log,
+    number,
+    run,
+    save_checkpoint,
+    set_seed,
+    split_data,
+)
+
+
+def define_argparser():
+    """Return the parser of the command line."""
+    p = get_argparser(description='Train a classifier of handwritten digits.')
+
+    p.add_argument('--model_fn', default='model.pth', help='checkpoint to write')
+    p.add_argument(
+        '--gpu_id',
+        type=number(int, -1),
+        help='accelerator, -1 for the CPU; None takes 0 if there is one',
+    )
+    p.add_argument(
+        '--seed', type=number(int, 0), default=0, help='of all that is random'
+    )
+    p.add_argument(
+        '--dataset',
+        choices=['auto', 'mnist', 'fashion_mnist', 'digits'],
+        default='auto',
+        help="auto: MNIST, or scikit-learn's digits where MNIST can't be had",
+    )
+    p.add_argument('--data_dir', default='../data', help='folder of the datasets')
+    p.add_argument(
+        '--valid_ratio',
+        type=number(float, 0.01, 0.9),
+        default=0.1,
+        help='share of the training images to validate on',
+    )
+    p.add_argument('--n_epochs', type=number(int, 1), default=40, help='times all data')
+    p.add_argument(
+        '--batch_size',
+        type=number(int, 2),
+        default=256,
+        help='images a step; batch normalisation needs two',
+    )
+    p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
+    p.add_argument(
+        '--hidden_sizes',
+        type=number(int, 1),
+        nargs='+',
+        default=[500, 400, 300, 200, 100],
+        help='sizes of the hidden layers',
+    )
+    p.add_argument(
+        '--dropout_p',
+        type=number(float, 0.0, 0.95),
+        default=0.4,
+        help='share of the pixels to blank out in training',
+    )
+    p.add_argument(
+        '--verbose',
+        type=int,
+        choices=[0, 1, 2],
+        default=2,
+        help='0: silent, 1: a line an epoch, 2: a progress bar too',
+    )
+    return p
+
+
+def main(config):
+    """Train and save the best model."""
+    from torch import nn, optim
+
+    from model import ImageClassifier
+    from trainer import Trainer
+
+    check_model_fn(config.model_fn)
+    set_seed(config.seed)
+    device = get_device(config.gpu_id)
+
+    # Data
+    config.dataset = find_dataset(config.dataset, config.data_dir)
+    x, y = load_mnist(config.dataset, config.data_dir, is_train=True)
+    train_data, valid_data = split_data(
+        x.to(device), y.to(device), config.valid_ratio, config.seed
+    )
+    log(f'{config.dataset}: {len(train_data[0])} images to train on')
+
+    # Model, criterion and optimizer
+    class_names = CLASS_NAMES[config.dataset]
+    model = ImageClassifier(
+        input_size=x.size(1),
+        output_size=len(class_names),
+        hidden_sizes=config.hidden_sizes,
+        dropout_p=config.dropout_p,
+    ).to(device)
+    crit = nn.CrossEntropyLoss()
+    optimizer = optim.Adam(model.parameters(), lr=config.lr)
+
+    # Trainer
+    trainer = Trainer(model, crit, optimizer)
+    try:
+        trainer.train(train_data, valid_data, config)
+    finally:
+        # After Ctrl-C too, what has been learned so far is kept.
+        if trainer.best_model:
+            checkpoint = {
+                'chapter': '02_mnist_tutorial',
+                'model': trainer.best_model,
+                'config': vars(config),
+                'class_names': class_names,
+            }
+            save_checkpoint(checkpoint, config.model_fn)
+            picture_fn = Path(config.model_fn).with_suffix('.png')
+            draw_learning_curve(trainer.history, picture_fn)
+            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
+
+
+if __name__ == '__main__':
+    run(main, define_argparser())

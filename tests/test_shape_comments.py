@@ -1,0 +1,535 @@
+"""The shape comments of all chapters are right, and a wrong one would be noticed."""
+
+import traceback
+from textwrap import dedent
+
+import numpy
+import pytest
+import torch
+from chapters import all_chapters, importable
+from shape_comments import load_checked_chapter
+from torch.nn.utils.rnn import pack_sequence
+
+
+def run_main(module, *arguments):
+    """Runs the program of a module in this process, as the command line would."""
+    module.main(module.define_argparser().parse_args(arguments))
+
+
+def exercise_01(chapter, folder):
+    model = ['--gpu_id', '-1', '--model_fn', str(folder / 'model.pth')]
+    run_main(chapter.main, *model, '--n_epochs', '2')
+    run_main(chapter.train, *model, '--n_epochs', '2')
+    run_main(chapter.predict, *model, '--x', '4.5')
+
+
+def exercise_02(chapter, folder):
+    model = ['--gpu_id', '-1', '--model_fn', str(folder / 'model.pth')]
+    run_main(chapter.train, *model, '--n_epochs', '1', '--dataset', 'digits')
+
+
+# For each chapter with shape comments, a function that runs all the code they stand in,
+# real training steps among it. It gets the loaded chapter and an empty folder.
+EXERCISES = {
+    '01_linear_regression': exercise_01,
+    '02_mnist_tutorial': exercise_02,
+}
+
+
+@pytest.mark.parametrize('name', all_chapters())
+def test_shape_comments_of_chapter(name, tmp_path):
+    chapter, checks = load_checked_chapter(name)
+
+    if checks.comments:
+        assert name in EXERCISES, f'nothing exercises the shape comments of {name}'
+        with importable(chapter):
+            EXERCISES[name](chapter, tmp_path)
+
+    assert checks.unexecuted() == []
+
+
+NETWORK = """\
+from torch import nn
+
+
+class Network(nn.Module):
+    def __init__(self, hidden_size):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.layer = nn.Linear(4, hidden_size)
+
+    def forward(self, x):
+        # |x| = (batch_size, 4)
+        # |self.layer.weight| = (hidden_size, 4)
+        y = self.layer(x)
+        # |y| = (batch_size, hidden_size)
+        return y.sum()
+"""
+
+
+def load(folder, source):
+    """Writes a chapter with this `model.py`; returns that module and its checks."""
+    chapter = folder / '01_made_up'
+    chapter.mkdir(exist_ok=True)
+    (chapter / 'model.py').write_text(dedent(source), encoding='utf-8')
+    loaded, checks = load_checked_chapter('01_made_up', folder)
+
+    return loaded.model, checks
+
+
+def load_function(folder, *lines):
+    """Writes a chapter with a function `f(x)` of these lines, the first in line 2."""
+    source = '\n    '.join(['def f(x):', *lines, 'return x\n'])
+    model, checks = load(folder, source)
+
+    return model.f, checks
+
+
+def test_right_comments_pass(tmp_path):
+    model, checks = load(tmp_path, NETWORK)
+
+    model.Network(3)(torch.zeros(5, 4)).backward()
+
+    assert [str(comment) for comment in checks.comments] == [
+        '|x| = (batch_size, 4)',
+        '|self.layer.weight| = (hidden_size, 4)',
+        '|y| = (batch_size, hidden_size)',
+    ]
+    assert checks.unexecuted() == []
+
+
+def test_wrong_comment_names_file_and_line(tmp_path):
+    source = NETWORK.replace(
+        '(batch_size, hidden_size)', '(batch_size, hidden_size + 2)'
+    )
+    model, checks = load(tmp_path, source)
+
+    with pytest.raises(AssertionError) as failure:
+        model.Network(3)(torch.zeros(5, 4))
+
+    place = '01_made_up/model.py:14: |y| = (batch_size, hidden_size + 2)'
+    assert str(failure.value) == (
+        f'{place} but y has (5, 3); dimension 1 is 3, not 5; '
+        'batch_size is 5; hidden_size is 3'
+    )
+    assert checks.unexecuted() == [place]
+
+
+def test_traceback_leads_to_the_comment(tmp_path):
+    model, _ = load(tmp_path, NETWORK)
+
+    with pytest.raises(AssertionError) as failure:
+        model.Network(3)(torch.zeros(1, 5, 4))
+
+    lines = [
+        (frame.lineno, frame.line)
+        for frame in traceback.extract_tb(failure.value.__traceback__)
+        if frame.filename == model.__file__
+    ]
+    assert lines == [(11, '# |x| = (batch_size, 4)')]
+
+
+@pytest.mark.parametrize(
+    'lines',
+    [
+        ['# |x| = (2, 3)'],
+        ['# |x| = (n, m)', '# |x| = (n, m)', '# |x.T| = (m, n)'],
+        ['y = x.sum()', '# |y| = ()'],
+        ['# |x[0]| = (length,)', '# |x[-1]| = (length,)', '# |x[:, 0]| = (2,)'],
+        ['i = 0', '# |x[i + 1]| = (3,)'],
+        ['h = {"last": (x, x[0])}', "# |h['last'][1]| = (3,)"],
+        [
+            '# |x| = (n, m)',
+            '# |x.T| = (n + 1, m - 1)',
+            '# |x| = (m // n * 2, n * 2 - 1)',
+        ],
+        ['x = x.view(3, 1, 2)', '# |x| = (n * 3, n, (n + 1) * n)'],
+        ['batch_size = len(x)', '# |x| = (batch_size, 3)'],
+        ['# |x| = (n, m)', 'n = 3', '# |x.T| = (n, 2)'],
+        ['x = x.numpy()', '# |x| = (n, 3)'],
+    ],
+)
+def test_right_comment(tmp_path, lines):
+    f, checks = load_function(tmp_path, *lines)
+
+    f(torch.zeros(2, 3))
+
+    assert checks.unexecuted() == []
+
+
+@pytest.mark.parametrize(
+    ('lines', 'message'),
+    [
+        (
+            ['# |x| = (3, 2)'],
+            r':2: .* dimension 0 is 2, not 3; dimension 1 is 3, not 2',
+        ),
+        (['# |x| = (6,)'], r':2: \|x\| = \(6,\) but x has \(2, 3\)'),
+        (['# |x| = ()'], r':2: \|x\| = \(\) but x has \(2, 3\)'),
+        (['# |x| = (n, n)'], r':2: .* dimension 1 is 3, not 2; n is 2'),
+        (['# |x| = (n, m)', '# |x| = (m, n)'], r':3: .* m is 3; n is 2'),
+        (['# |x| = (n, n + 2)'], r':2: .* dimension 1 is 3, not 4; n is 2'),
+        (['# |x| = (n, n - 1)'], r':2: .* dimension 1 is 3, not 1; n is 2'),
+        (['# |x| = (n, n * 2)'], r':2: .* dimension 1 is 3, not 4; n is 2'),
+        (['# |x| = (n, n // 2)'], r':2: .* dimension 1 is 3, not 1; n is 2'),
+        (['# |x| = (n // 2, m)'], r':2: .* but nothing says what n is'),
+        (['# |x| = (n, self.size)'], r':2: .* but nothing says what self.size is'),
+        (['n = 4', '# |x| = (n, 3)'], r':3: .* dimension 0 is 2, not 4; n is 4'),
+        (['', '# |y| = (n, 3)'], r":3: .* NameError: name 'y' is not defined"),
+        (['# |x[2]| = (3,)'], r':2: .* IndexError'),
+        (['h = (x, x)', '# |h| = (2, 3)'], r':3: .* h is a tuple, which has no shape'),
+        (['h = [x, x]', '# |h| = (2, 3)'], r':3: .* h is a list, which has no shape'),
+        (['n = len(x)', '# |n| = ()'], r':3: .* n is a int, which has no shape'),
+    ],
+)
+def test_wrong_comment(tmp_path, lines, message):
+    f, checks = load_function(tmp_path, *lines)
+
+    with pytest.raises(AssertionError, match=message):
+        f(torch.zeros(2, 3))
+
+    assert len(checks.unexecuted()) == 1
+
+
+def test_packed_sequence_has_no_shape(tmp_path):
+    f, _ = load_function(tmp_path, '# |x.data| = (n_steps, 3)', '# |x| = (n_steps, 3)')
+
+    with pytest.raises(AssertionError, match=':3: .* x is a PackedSequence, which has'):
+        f(pack_sequence([torch.zeros(2, 3), torch.zeros(1, 3)]))
+
+
+HOLDER = """\
+class Holder:
+    size = 7
+
+    def f(self, x, size):
+        # |x| = (size, 3)
+        pass
+"""
+
+
+@pytest.mark.parametrize('size', [5, numpy.int64(5)])
+def test_local_integer_comes_first(tmp_path, size):
+    model, _ = load(tmp_path, HOLDER)
+
+    model.Holder().f(torch.zeros(5, 3), size)
+    with pytest.raises(AssertionError, match='dimension 0 is 7, not 5; size is 5'):
+        model.Holder().f(torch.zeros(7, 3), size)
+
+
+@pytest.mark.parametrize('size', [None, True, torch.tensor([5, 4])])
+def test_integer_attribute_comes_second(tmp_path, size):
+    model, _ = load(tmp_path, HOLDER)
+
+    model.Holder().f(torch.zeros(7, 3), size)
+    with pytest.raises(AssertionError, match='dimension 0 is 5, not 7; size is 7'):
+        model.Holder().f(torch.zeros(5, 3), size)
+
+
+@pytest.mark.parametrize('attribute', [None, True, 7.0])
+def test_any_size_will_do_where_there_is_no_integer(tmp_path, attribute):
+    model, checks = load(tmp_path, HOLDER)
+    model.Holder.size = attribute
+
+    model.Holder().f(torch.zeros(5, 3), None)
+
+    assert checks.unexecuted() == []
+
+
+def test_names_are_bound_per_call(tmp_path):
+    f, checks = load_function(
+        tmp_path,
+        '# |x| = (n, m)',
+        'if len(x) > 1:',
+        '    f(x[1:, 1:])',
+        'y = x.T',
+        '# |y| = (m, n)',
+    )
+
+    f(torch.zeros(2, 3))
+    f(torch.zeros(4, 5))
+
+    assert checks.unexecuted() == []
+
+
+def test_names_stay_bound_within_a_call(tmp_path):
+    f, _ = load_function(tmp_path, 'for x_i in x:', '    # |x_i| = (n,)', '    pass')
+
+    f([torch.zeros(2), torch.zeros(2)])
+    with pytest.raises(AssertionError, match='dimension 0 is 3, not 2; n is 2'):
+        f([torch.zeros(2), torch.zeros(3)])
+
+
+def test_functions_in_functions(tmp_path):
+    model, checks = load(
+        tmp_path,
+        """\
+        WIDTH = 3
+
+
+        class Holder:
+            size = 2
+
+            def f(self, x):
+                height = len(x)
+
+                def turn(y):
+                    # |y| = (height, WIDTH)
+                    # |y| = (size, n)
+                    z = y.T
+                    # |z| = (n, self.size)
+                    return z
+
+                # |x| = (n, m)
+                z = (lambda y: turn(y))(x)
+                # |z| = (m, n)
+                return z
+        """,
+    )
+
+    model.Holder().f(torch.zeros(2, 3))
+
+    assert checks.unexecuted() == []
+    with pytest.raises(AssertionError, match=':11: .* dimension 1 is 4, not 3'):
+        model.Holder().f(torch.zeros(2, 4))
+
+
+def test_generators_and_coroutines(tmp_path):
+    model, checks = load(
+        tmp_path,
+        """\
+        def rows(x):
+            for x_i in x:
+                # |x_i| = (n,)
+                yield x_i
+
+
+        async def turn(x):
+            # |x| = (n, m)
+            return x.T
+        """,
+    )
+
+    threes, fours = model.rows(torch.zeros(2, 3)), model.rows(torch.zeros(2, 4))
+    assert len(list(zip(threes, fours, strict=True))) == 2
+    with pytest.raises(StopIteration):
+        model.turn(torch.zeros(2, 3)).send(None)
+
+    assert checks.unexecuted() == []
+
+
+def test_comment_belongs_to_the_block_of_its_indentation(tmp_path):
+    model, checks = load(
+        tmp_path,
+        """\
+        def f(x):
+            'Has a docstring.'
+            # |x| = (2, 3)
+
+            if len(x) == 1:
+                # |x| = (1, 3)
+                y = x
+                # |y| = (1, 3)
+            elif len(x) == 2:
+                # |x| = (2, 3)
+
+                y = x.view(
+                    6,
+                )
+                # |y| = (6,)
+
+                # |y| = (6,)
+            else:
+                # |x| = (4, 3)
+                y = x
+                # |y| = (4, 3)
+            # |y| = (6,)
+
+            for y_i in y:
+                z = y_i + 1
+                # |z| = ()
+            else:
+                z = y + 1
+                # |z| = (6,)
+            # |z| = (6,)
+
+            try:
+                with open('missing'):
+                    pass
+                    # |y| = (0,)
+            except OSError:
+                z = y[1:]
+                # |z| = (5,)
+            finally:
+                z = z[1:]
+                # |z| = (4,)
+
+            match len(z):
+                case 4:
+                    z = z[1:]
+                    # |z| = (3,)
+            while len(z) > 1:
+                z = z[1:]
+                # |y| = (6,)
+            return z
+            # |z| = (7,)
+
+
+        class Holder:
+            def f(self):
+                x = self.x
+                # |x| = (8,)
+            y = 1
+        """,
+    )
+
+    model.f(torch.zeros(2, 3))
+
+    assert [comment.split(': ')[1] for comment in checks.unexecuted()] == [
+        '|x| = (1, 3)',
+        '|y| = (1, 3)',
+        '|x| = (4, 3)',
+        '|y| = (4, 3)',
+        '|y| = (0,)',
+        '|z| = (7,)',
+        '|x| = (8,)',
+    ]
+    assert model.f.__doc__ == 'Has a docstring.'
+
+
+@pytest.mark.parametrize(
+    'lines',
+    [
+        ['y = x  # |x| = (n,)'],
+        ['y = (', '    # |x| = (n,)', '    x', ')'],
+        ['y = [', '    # |x| = (n,)', ']'],
+        ['y = [', '    x,', '    # |x| = (n,)', ']'],
+        ['y = [  # |x| = (n,)', ']'],
+        ['y = x', '    # |x| = (n,)'],
+        ['if x is None:', '    y = x', '# |x| = (n,)', 'else:', '    y = x'],
+        ['if x is None:', '    y = x', '  # |x| = (n,)', 'y = x'],
+        ['for y in x:  # |x| = (n,)', '    pass'],
+        ['class Inner:', '    # |x| = (n,)', '    y = 1'],
+        ['@staticmethod', '# |x| = (n,)', 'def inner():', '    pass'],
+    ],
+)
+def test_comment_in_the_wrong_place(tmp_path, lines):
+    number = next(number for number, line in enumerate(lines, 2) if '#' in line)
+
+    with pytest.raises(
+        SyntaxError, match=f'^01_made_up/model.py:{number}: .* line of its own'
+    ):
+        load_function(tmp_path, *lines)
+
+
+def test_comment_outside_of_all_functions(tmp_path):
+    with pytest.raises(SyntaxError, match='^01_made_up/model.py:3: .* in a function'):
+        load(tmp_path, 'def f(x):\n    return x\n# |x| = (n,)\n')
+
+
+@pytest.mark.parametrize(
+    'comment',
+    [
+        '# |x|',
+        '# |x| = n',
+        '# |x| = (n)',
+        '# |x| = n, m',
+        '# |x| = [n, m]',
+        '# |x| = (n,m)',
+        '# |x| = (n, m,)',
+        '# |x| = ( n, m)',
+        '# |x| = ((n + 1), m)',
+        '# |x| = (n, m).',
+        '# |x| = (n, m) or None',
+        '# |x| = (n, -1)',
+        '# |x| = (n, 2.0)',
+        '# |x| = (n, True)',
+        '# |x| = (n, m / 2)',
+        '# |x| = (n, m ** 2)',
+        '# |x| = (n, max(m, 2))',
+        '# |x| = (n, x.size)',
+        "# |x| = (n, 'm')",
+        '# |x| = (n, ...)',
+        '# |x| = (n, *m)',
+        '# |x| = (n, (m, 2))',
+        '# |x| = (n, m',
+        '# |x| == (n, m)',
+        '# |x|=(n, m)',
+        '# |x = (n, m)',
+        '# |x, y| = (n, m)',
+        '# |x + 1| = (n, m)',
+        '# |f(x)| = (n, m)',
+        '# |x[f(0)]| = (n, m)',
+        '# | x | = (n, m)',
+        '# || = (n, m)',
+        '# |3| = ()',
+        '#  |x| = (n, m)',
+        '#|x| = (n, m)',
+        '## |x| = (n, m)',
+    ],
+)
+def test_comment_of_another_form(tmp_path, comment):
+    with pytest.raises(
+        SyntaxError, match='^01_made_up/model.py:2: .* no shape comment'
+    ):
+        load_function(tmp_path, comment)
+
+
+def test_other_comments_and_strings_stay_what_they_are(tmp_path):
+    f, checks = load_function(
+        tmp_path,
+        '# The absolute value |x|, not (n, m).',
+        "text = '# |x| = (9,)'",
+        "more = '''",
+        "# |x| = (9,)'''",
+        'return text + more',
+    )
+
+    assert f(torch.zeros(2, 3)) == '# |x| = (9,)\n    # |x| = (9,)'
+    assert checks.comments == []
+
+
+def test_lines_keep_their_numbers(tmp_path):
+    f, _ = load_function(
+        tmp_path, '# |x| = (n, m)', '', 'y = x.T', '# |y| = (m, n)', 'return 1 / 0'
+    )
+
+    with pytest.raises(ZeroDivisionError) as failure:
+        f(torch.zeros(2, 3))
+
+    last = traceback.extract_tb(failure.value.__traceback__)[-1]
+    assert (last.lineno, last.line) == (6, 'return 1 / 0')
+
+
+def test_nothing_is_added_on_other_lines(tmp_path):
+    model, _ = load(tmp_path, NETWORK)
+
+    lines = [line for _, _, line in model.Network.forward.__code__.co_lines() if line]
+    assert (min(lines), max(lines)) == (10, 15)
+
+
+def test_module_with_a_mistake_of_its_own(tmp_path):
+    with pytest.raises(SyntaxError) as failure:
+        load_function(tmp_path, '# |x| = (n, m)', 'return x x')
+
+    assert failure.value.lineno == 3
+
+
+def test_unexecuted_comments_of_all_files_are_listed(tmp_path):
+    chapter = tmp_path / '01_made_up'
+    load(tmp_path, NETWORK)
+    (chapter / 'trainer.py').write_text(
+        'from model import Network\n\n\n'
+        'def step(x):\n'
+        '    y = Network(3)(x)\n'
+        '    # |y| = ()\n'
+        '    if len(x) == 0:\n'
+        '        return x\n'
+        '        # |x| = (0, 4)\n',
+        encoding='utf-8',
+    )
+    loaded, checks = load_checked_chapter('01_made_up', tmp_path)
+
+    assert len(checks.unexecuted()) == 5
+    loaded.trainer.step(torch.zeros(5, 4))
+    assert checks.unexecuted() == ['01_made_up/trainer.py:9: |x| = (0, 4)']
