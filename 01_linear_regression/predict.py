@@ -12,7 +12,6 @@ from utils import (
     get_argparser,
     get_device,
     load_checkpoint,
-    number,
     run,
 )
 
@@ -21,13 +20,7 @@ def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Predict y for each x, from --x or line by line.')
 
-    p.add_argument('--model_fn', default='model.pth', help='checkpoint to read')
     p.add_argument('--x', nargs='+', help='numbers; None reads them from stdin')
-    p.add_argument(
-        '--gpu_id',
-        type=number(int, -1),
-        help='accelerator, -1 for the CPU; None takes 0 if there is one',
-    )
     return p
 
 

@@ -27,13 +27,7 @@ def define_argparser():
     p = get_argparser(description='Fit a line y = w x + b to the points of a table.')
     data_fn = str(Path(__file__).with_name('01_data.csv'))
 
-    p.add_argument('--model_fn', default='model.pth', help='checkpoint to write')
     p.add_argument('--data_fn', default=data_fn, help='CSV with the columns x and y')
-    p.add_argument(
-        '--gpu_id',
-        type=number(int, -1),
-        help='accelerator, -1 for the CPU; None takes 0 if there is one',
-    )
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of the first w and b'
     )

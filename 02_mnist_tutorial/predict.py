@@ -20,7 +20,6 @@ from utils import (
     load_checkpoint,
     load_mnist,
     log,
-    number,
     run,
     save_figure,
 )
@@ -30,12 +29,6 @@ def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Score on the test split, or read pictures.')
 
-    p.add_argument('--model_fn', default='model.pth', help='checkpoint to read')
-    p.add_argument(
-        '--gpu_id',
-        type=number(int, -1),
-        help='accelerator, -1 for the CPU; None takes 0 if there is one',
-    )
     p.add_argument('--data_dir', help='folder of the datasets; None: as in training')
     p.add_argument('--image', nargs='+', help='pictures to read instead')
     p.add_argument('--figure_fn', help='PNG to draw; None: beside the checkpoint')

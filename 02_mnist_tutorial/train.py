@@ -29,12 +29,6 @@ def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Train a classifier of handwritten digits.')
 
-    p.add_argument('--model_fn', default='model.pth', help='checkpoint to write')
-    p.add_argument(
-        '--gpu_id',
-        type=number(int, -1),
-        help='accelerator, -1 for the CPU; None takes 0 if there is one',
-    )
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of all that is random'
     )

@@ -10,24 +10,21 @@ from utils import InputError, log
 
 
 class Trainer:
-    """Moves a model's parameters down the slope of a loss, batch by batch.
+    """Moves a model's parameters down the slope of a loss.
 
     Arguments:
         model: maps a batch of x to y_hat.
         crit: maps y_hat and y to the mean loss of the batch.
         optimizer: updates the parameters of the model.
-
-    Attributes:
-        best_model: the parameters with the lowest validation loss, None before there
-            are any.
-        best_loss: that loss.
-        history: the losses of each epoch, by name.
     """
 
     def __init__(self, model, crit, optimizer):
         self.model = model
         self.crit = crit
         self.optimizer = optimizer
+
+        # The parameters with the lowest validation loss so far, that loss, and the
+        # losses of all epochs by name.
         self.best_model = None
         self.best_loss = math.inf
         self.history = {'train_loss': [], 'valid_loss': []}

@@ -16,7 +16,6 @@ from utils import (
     load_checkpoint,
     load_mnist,
     log,
-    number,
     run,
     save_figure,
 )
@@ -26,12 +25,6 @@ def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Reconstruct the test split, and draw its map.')
 
-    p.add_argument('--model_fn', default='model.pth', help='checkpoint to read')
-    p.add_argument(
-        '--gpu_id',
-        type=number(int, -1),
-        help='accelerator, -1 for the CPU; None takes 0 if there is one',
-    )
     p.add_argument('--data_dir', help='folder of the datasets; None: as in training')
     p.add_argument('--figure_fn', help='PNG to draw; None: beside the checkpoint')
     return p

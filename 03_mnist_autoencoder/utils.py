@@ -78,12 +78,22 @@ def run(main, parser):
 
 
 def get_argparser(description):
-    """Return a parser whose help shows every default and whose errors are one line."""
-    return argparse.ArgumentParser(
+    """Return a parser with the two options that every program of the course has.
+
+    Its help shows every default, its errors are one line.
+    """
+    p = argparse.ArgumentParser(
         description=description,
         usage=argparse.SUPPRESS,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
+    p.add_argument('--model_fn', default='model.pth', help='the checkpoint')
+    p.add_argument(
+        '--gpu_id',
+        type=number(int, -1),
+        help='accelerator, -1 for the CPU; None takes 0 if there is one',
+    )
+    return p
 
 
 def number(kind, minimum, maximum=math.inf):

@@ -1,4 +1,4 @@
-"""Loads, copies and runs the chapters of the course, each one on its own.
+"""Load, copy and run the chapters of the course, each one on its own.
 
 All chapters have a `model`, a `trainer` and a `utils`: whoever tests two of them in one
 process has to keep them apart. Tests take everything that they need from here.
@@ -28,7 +28,7 @@ CONTINUATION = re.compile(r'[ \t]*\\\n[ \t]*')
 
 
 def all_chapters(root=ROOT):
-    """Lists the chapters: the folders `NN_*` and `appendix_*` that hold a `train.py`.
+    """List the chapters: the folders `NN_*` and `appendix_*` that hold a `train.py`.
 
     Arguments:
         root: the folder of the repository.
@@ -71,7 +71,7 @@ class ChapterFinder(MetaPathFinder):
 
 @contextmanager
 def namesakes_aside(names):
-    """Clears names in `sys.modules` for a block, and afterwards puts back what it was.
+    """Clear names in `sys.modules` for a block, and put back afterwards what it was.
 
     Arguments:
         names: the names of a chapter's modules.
@@ -86,7 +86,7 @@ def namesakes_aside(names):
 
 
 def load_chapter(chapter, root=ROOT, make_loader=ChapterLoader):
-    """Imports all modules of a chapter and leaves `sys.modules` as if it had not.
+    """Import all modules of a chapter and leave `sys.modules` as it was.
 
     The modules see one another and the installed libraries, not those of a chapter
     that was loaded before. Libraries that they import stay imported. A function that
@@ -119,7 +119,7 @@ def load_chapter(chapter, root=ROOT, make_loader=ChapterLoader):
 
 @contextmanager
 def importable(chapter):
-    """Lets a block import the modules of a loaded chapter: `import model` is its own.
+    """Let a block import the modules of a loaded chapter: `import model` is its own.
 
     A chapter's `main` imports its model when it runs, so that `--help` answers fast:
 
@@ -135,7 +135,7 @@ def importable(chapter):
 
 
 def copy_chapter(chapter, folder, root=ROOT):
-    """Copies a chapter alone: without chapters inside it and without a run's leavings.
+    """Copy a chapter alone: without chapters inside it and without a run's leavings.
 
     Arguments:
         chapter: its name, as `all_chapters` gives it.
@@ -164,7 +164,7 @@ def copy_chapter(chapter, folder, root=ROOT):
 
 
 def shown_files(folder):
-    """Returns the targets of all links and pictures in the README of a folder."""
+    """Return the targets of all links and pictures in the README of a folder."""
     readme = folder / 'README.md'
     text = readme.read_text(encoding='utf-8') if readme.exists() else ''
 
@@ -172,7 +172,7 @@ def shown_files(folder):
 
 
 def hermetic_environment():
-    """Returns the environment for a chapter's process, as on a bare machine offline."""
+    """Return the environment for a chapter's process, as on a bare machine offline."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -188,7 +188,7 @@ def hermetic_environment():
 
 
 def run(folder, *arguments, stdin=None, timeout=300, env=None, check=False):
-    """Runs Python in a folder, as a process of its own that gets nothing from here.
+    """Run Python in a folder, as a process of its own that gets nothing from here.
 
     Bytes that are not UTF-8 pass in both directions as lone surrogates: `'\\udcff'`
     is the byte 0xff.
@@ -230,7 +230,7 @@ def run(folder, *arguments, stdin=None, timeout=300, env=None, check=False):
 
 
 def readme_commands(chapter, root=ROOT):
-    """Lists the commands with which the README of a chapter runs Python.
+    """List the commands with which the README of a chapter runs Python.
 
     Arguments:
         chapter: its name, as `all_chapters` gives it.

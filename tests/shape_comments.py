@@ -1,4 +1,4 @@
-"""Turns the shape comments of a chapter into checks, so that none of them can lie.
+"""Turn the shape comments of a chapter into checks, so that none of them can lie.
 
 A shape comment stands on a line of its own, below the statement that made the tensor or
 at the top of a function for what came in, and has exactly one form:
@@ -76,7 +76,7 @@ class ShapeComment:
         return f'|{self.tensor}| = {shape}'
 
     def as_call(self, number):
-        """Writes the call that checks this comment.
+        """Write the call that checks this comment.
 
         Whatever it looks up is inside a lambda: so Python's own rules say what a name
         means in that place, and the check is the one to deal with unknown names.
@@ -98,7 +98,7 @@ class ShapeComment:
 
 
 def parse_comment(text, place):
-    """Takes a shape comment apart.
+    """Take a shape comment apart.
 
     Arguments:
         text: the comment from its `#` on.
@@ -136,7 +136,7 @@ def parse_comment(text, place):
 
 
 def require_tensor(node):
-    """Raises ValueError unless a tree is a name, its attributes and its subscripts."""
+    """Raise ValueError unless a tree is a name, its attributes and its subscripts."""
     parts = ast.walk(node)
     if not isinstance(node, TENSORS) or not all(
         isinstance(part, TENSORS + INDICES) for part in parts
@@ -145,7 +145,7 @@ def require_tensor(node):
 
 
 def names_in(dimension):
-    """Lists the names in the tree of a dimension, or raises ValueError: it is none."""
+    """List the names in the tree of a dimension; raise ValueError if it is none."""
     match dimension:
         case ast.Constant(value=size) if type(size) is int:
             return []
@@ -158,7 +158,7 @@ def names_in(dimension):
 
 
 def size_of(dimension, sizes):
-    """Computes a dimension from the sizes of its names, or raises KeyError."""
+    """Compute a dimension from the sizes of its names; raise KeyError if one lacks."""
     match dimension:
         case ast.Constant(value=size):
             return size
@@ -169,14 +169,14 @@ def size_of(dimension, sizes):
 
 
 def find_comments(source):
-    """Yields line, column and text of each comment that begins with a bar."""
+    """Yield line, column and text of each comment that begins with a bar."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and token.string.lstrip('# ').startswith('|'):
             yield *token.start, token.string
 
 
 def functions_with_checks(tree):
-    """Yields each function of a module that holds checks, with their numbers."""
+    """Yield each function of a module that holds checks, with their numbers."""
     for node in ast.walk(tree):
         if isinstance(node, FUNCTIONS):
             numbers = set(checks_in(node))
@@ -185,7 +185,7 @@ def functions_with_checks(tree):
 
 
 def checks_in(node):
-    """Yields the numbers of the checks that are statements in a function's blocks."""
+    """Yield the numbers of the checks that are statements in a function's blocks."""
     for child in ast.iter_child_nodes(node):
         match child:
             case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name == CHECK:
@@ -197,7 +197,7 @@ def checks_in(node):
 
 
 def is_statement(number, lines):
-    """Tells whether a check among the lines of a module is a statement in a function.
+    """Tell whether a check among the lines of a module is a statement in a function.
 
     It is not where its comment was inside another statement, behind one, where no
     statement can be, or outside of all functions.
@@ -211,7 +211,7 @@ def is_statement(number, lines):
 
 
 def bind_per_call(tree):
-    """Has each function with checks begin with an empty dict for the sizes it meets."""
+    """Let each function with checks begin with an empty dict of sizes."""
     for function, _ in list(functions_with_checks(tree)):
         statement = ast.parse(f'{BOUND_SIZES} = {{}}').body[0]
         ast.increment_lineno(statement, function.lineno - 1)
@@ -220,7 +220,7 @@ def bind_per_call(tree):
 
 
 def shape_of(comment, read_tensor):
-    """Returns the shape of the tensor of a comment, as a tuple of integers.
+    """Return the shape of the tensor of a comment, as a tuple of integers.
 
     Arguments:
         comment: a `ShapeComment`.
@@ -240,15 +240,15 @@ def shape_of(comment, read_tensor):
     shape = getattr(tensor, 'shape', None)
     if not isinstance(shape, tuple):
         raise AssertionError(
-            f'{comment.place}: {comment} but {comment.tensor} is a '
-            f'{type(tensor).__name__}, which has no shape'
+            f'{comment.place}: {comment} but {comment.tensor} is of '
+            f'type {type(tensor).__name__}, which has no shape'
         )
 
     return tuple(shape)
 
 
 def first_integer(lookups):
-    """Returns the first integer that one of some functions looks up, or None."""
+    """Return the first integer that one of some functions looks up, or None."""
     for look_up in lookups:
         try:
             value = look_up()
@@ -261,7 +261,7 @@ def first_integer(lookups):
 
 
 def compare(comment, shape, sizes):
-    """Compares a shape with its comment.
+    """Compare a shape with its comment.
 
     Arguments:
         comment: a `ShapeComment`.
@@ -307,7 +307,7 @@ class ShapeChecks:
         self.executed = set()
 
     def unexecuted(self):
-        """Lists place and text of the comments that nothing has executed so far."""
+        """List place and text of the comments that nothing has executed so far."""
         return [
             f'{comment.place}: {comment}'
             for number, comment in enumerate(self.comments)
@@ -315,7 +315,7 @@ class ShapeChecks:
         ]
 
     def instrument(self, source, path):
-        """Puts a call in the place of each shape comment of a module.
+        """Put a call in the place of each shape comment of a module.
 
         Arguments:
             source: the text of the module.
@@ -348,7 +348,7 @@ class ShapeChecks:
         return tree
 
     def check(self, number, read_tensor, lookups, bound_sizes):
-        """Checks a shape comment: this is what the calls call.
+        """Check a shape comment: this is what the calls call.
 
         Arguments:
             number: which of the comments it is.
@@ -393,7 +393,7 @@ class CheckedLoader(ChapterLoader):
 
 
 def load_checked_chapter(chapter, root=ROOT):
-    """Loads a chapter whose shape comments check themselves whenever its code runs.
+    """Load a chapter whose shape comments check themselves whenever its code runs.
 
     Arguments:
         chapter: its name, as `all_chapters` gives it.

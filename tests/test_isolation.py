@@ -35,14 +35,14 @@ DETOURS = (
 
 
 def write_modules(folder, **sources):
-    """Writes modules into a folder, which it makes: `train='…'` is its train.py."""
+    """Write modules into a folder, which it makes: `train='…'` is its train.py."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, source in sources.items():
         (folder / f'{name}.py').write_text(source, encoding='utf-8')
 
 
 def write_chapters(root):
-    """Writes chapters and other folders that all have modules of the same names."""
+    """Write chapters and other folders that all have modules of the same names."""
     model = 'class Model:\n    size = {}\n'
     train = (
         'import model\n\nimport utils\n\n\ndef get_model():\n    return model.Model()\n'
@@ -57,7 +57,7 @@ def write_chapters(root):
 
 
 def imported_names(node):
-    """Lists what an import statement imports, in dots; other nodes import nothing."""
+    """List what an import statement imports, in dots; other nodes import nothing."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom):
@@ -67,7 +67,7 @@ def imported_names(node):
 
 
 def modules_elsewhere(folder, root):
-    """Returns the names of all a repository's folders and modules but one chapter's."""
+    """Return the names of all a repository's folders and modules but one chapter's."""
     folders = [root / name for name in [*all_chapters(root), 'tests', 'tools']]
     files = [file for other in folders for file in [other, *other.glob('*.py')]]
 
@@ -75,7 +75,7 @@ def modules_elsewhere(folder, root):
 
 
 def ties(file, root=ROOT):
-    """Lists what ties a file of a chapter to more than its own folder and libraries."""
+    """List what ties a file of a chapter to more than its own folder and libraries."""
     tree = ast.parse(file.read_text(encoding='utf-8'))
     strangers = modules_elsewhere(file.parent, root) | {''}
     found = []
@@ -103,7 +103,7 @@ def test_chapter_is_tied_to_nothing_else(chapter):
 def test_chapter_has_all_roles_and_no_package(chapter):
     names = {file.name for file in (ROOT / chapter).iterdir()}
 
-    assert names.issuperset(ROLES)
+    assert not set(ROLES) - names
     assert not list((ROOT / chapter).rglob('__init__.py'))
 
 

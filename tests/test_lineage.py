@@ -42,6 +42,8 @@ class Trainer:
     def __init__(self, model):
         self.model = model
 
+    limit = 2
+
     # A paragraph of its own.
     def step(self, x):
         """Takes a step."""
@@ -153,6 +155,7 @@ REAL = {
     'a decorator': ('main', '@decorate\n', ''),
     'a header': ('Trainer', 'class Trainer:', 'class Trainer(object):'),
     'an attribute': ('Trainer', 'speed = 1', 'speed = 2'),
+    'an attribute between methods': ('Trainer', 'limit = 2', 'limit = 3'),
     'a method': ('Trainer.step', 'self.model(x)', 'self.model(x + 1)'),
     'an async method': ('Trainer.step', 'def step', 'async def step'),
 }
@@ -191,7 +194,9 @@ FREE = {
     'an import': ('import sys\n', 'import os\nimport sys\n'),
     'the docstring of the file': ('"""The program."""', '"""Another program."""'),
     'a lone comment': ('# The order', '# Nobody owns this.\n\n# The order'),
-    'the distance between methods': ('speed = 1\n', 'speed = 1\n\n'),
+    'the distance above a method': ('speed = 1\n', 'speed = 1\n\n'),
+    'the distance below a method': ('    limit = 2', '\n    limit = 2'),
+    'an item': ('import sys\n', "import sys\n\nsys.modules['x'] = sys\n"),
     'the end of the file': ('return self.model(x)\n', 'return self.model(x)'),
 }
 
@@ -202,10 +207,28 @@ def test_what_belongs_to_no_definition_is_free(course, run, edit):
     assert run('check')[0] == 0
 
 
-def test_what_stands_between_methods_belongs_to_the_class(course, run):
-    course('    # A paragraph', '    speed = 2\n\n    # A paragraph')
+def test_a_comment_belongs_to_one_definition(course, write, run):
+    text = TRAIN.replace('    # |x| = (batch_size, 1)\n', '    # No more.\nDEPTH = 1\n')
+    course(TRAIN, text.replace('# No more.', '# The end.'))
+    write({'01_line/train.py': text})
     _, [fault], _ = run('check')
-    assert "'Trainer' differs from 01_line/train.py" in fault
+    assert "'main' differs" in fault
+
+
+def test_the_methods_of_a_class_are_not_its_own_change(course, run):
+    text = TRAIN.replace('Trains any model.', 'Trains.').replace('self.model(x)', 'x')
+    course(TRAIN, text, changed('Trainer') + '"Trainer.step" = "a reason"\n')
+    _, [fault], _ = run('check')
+    assert fault.startswith("lineage.toml:7: 'Trainer' of ")
+    assert 'docstring or spacing alone' in fault
+
+
+def test_a_listed_name_is_that_of_one_file(course, write, run):
+    course('return 0', 'return 1', changed('main', file='predict.py'))
+    write({'01_line/predict.py': 'def main():\n    return 1\n'})
+    write({'02_digits/predict.py': 'def main():\n    return 2\n'})
+    _, [fault], _ = run('check')
+    assert fault.startswith("02_digits/train.py:16: 'main' differs")
 
 
 UNDECLARED = {
@@ -240,7 +263,7 @@ def test_a_new_class_may_list_its_methods(course, run):
 
 STALE = {
     'identical': ('changed', 'main', 'train.py:16 is identical to 01_line/train.py:16'),
-    'a method': ('changed', 'Trainer.step', 'train.py:33 is identical to 01_line'),
+    'a method': ('changed', 'Trainer.step', 'train.py:35 is identical to 01_line'),
     'missing': ('changed', 'mane', 'train.py does not exist'),
     'missing, new': ('new', 'mane', 'train.py does not exist'),
     'not new': ('new', 'main', 'train.py:16 is identical to 01_line/train.py:16'),
@@ -304,6 +327,7 @@ def test_every_fault_is_reported_in_order(course, run):
         "['02_digits'.changed.'train.py']\n{}",
         '[02_digits.changed."train.py"]\n{}',
         '["02_digits".changed]\n"train.py".{}',
+        changed('mane').replace('"a reason"', '"""a\nreason"""') + '{}',
         changed('main', file='utils.py') + '["02_digits".changed."train.py"]\n{}',
         changed('mane', key='new') + '["02_digits".changed."train.py"]\n{}',
         '["01_line".new."train.py"]\nmain = "no"\n[02_digits.changed."train.py"]\n{}',
@@ -339,8 +363,12 @@ def test_a_nested_chapter_is_a_chapter_of_its_own(course, write, run):
 
 
 def test_a_missing_chapter_is_found(course, run):
-    course(listed='["03_gone"]\n["03_gone".new."train.py"]\nmain = "a reason"\n')
-    assert run('check') == (1, ["lineage.toml:6: chapter '03_gone' does not exist"], [])
+    gone = '["03_gone"]\n["03_gone".new."train.py"]\nmain = "a reason"\n'
+    course('return 0', 'return 1', gone + changed('main'))
+    fault = "lineage.toml:6: chapter '03_gone' does not exist"
+    assert run('check') == (1, [fault], [])
+    course('return 0', 'return 1', gone)
+    assert run('fix') == (1, [fault], [])
 
 
 @pytest.mark.parametrize('parent', ['00_gone', '01_line/main.py'])
@@ -414,10 +442,12 @@ def test_a_file_may_have_another_parent(course, write, run):
 
 
 def test_another_parent_must_have_the_file(course, write, run):
-    course(listed='["02_digits".extra_parents]\n"data.py" = "01_line"\n')
+    extra = '["02_digits".extra_parents]\n"data.py" = "01_line"\n'
+    course('return 0', 'return 1', extra)
     write({'02_digits/data.py': 'def read():\n    return 1\n'})
     fault = "lineage.toml:7: parent '01_line/data.py' of '02_digits' does not exist"
     assert run('check') == (1, [fault], [])
+    assert run('fix') == (1, [fault], [])
 
 
 def test_another_parent_is_of_no_use_without_the_file(course, write, run):
@@ -547,8 +577,15 @@ def test_fix_adds_and_removes_no_definition(course, run, tmp_path):
     assert (tmp_path / '02_digits/train.py').read_text(encoding='utf-8') == text
 
 
+def test_fix_works_beside_a_stale_entry(course, run, tmp_path):
+    course('return 0', 'return 1', changed('decorate'))
+    _, [carried, stale], _ = run('fix')
+    assert carried.startswith('02_digits/train.py:') and "'decorate'" in stale
+    assert (tmp_path / '02_digits/train.py').read_text(encoding='utf-8') == TRAIN
+
+
 def test_fix_leaves_a_class_divided_otherwise_to_a_person(course, run, tmp_path):
-    child = course('    # A paragraph', '    speed = 2\n\n    # A paragraph')
+    child = course('    limit = 2\n', '')
     status, [fault], _ = run('fix')
     assert (status, "'Trainer' differs from" in fault) == (1, True)
     assert (tmp_path / '02_digits/train.py').read_text(encoding='utf-8') == child
@@ -754,15 +791,18 @@ def test_show_compares_all_files_with_a_single_one(single, write, run):
     assert page[-3:] == ['## Dropped', '', '- `01_line/main.py`: `DEPTH`']
 
 
-def test_show_takes_a_file_from_another_parent(pages, write, run):
-    write({'03_text/save.py': CHILD['save.py']})
-    extra = '["03_text"]\n["02_digits".extra_parents]\n"save.py" = "03_text"\n'
+def test_show_takes_files_from_another_parent(pages, write, run):
+    files = ('save.py', 'model.py')
+    write({f'03_text/{file}': CHILD[file] for file in files})
+    extra = ''.join(f'"{file}" = "03_text"\n' for file in files)
+    extra = f'["03_text"]\n["02_digits".extra_parents]\n{extra}'
     write({'lineage.toml': ENTRIES + extra})
     page = run('show', '02_digits')[1]
     assert page[2] == 'Adapted from `01_line`, `03_text`. digits for points'
     at = page.index('## save.py')
     assert page[at + 2] == 'Adapted from `03_text/save.py`.'
     assert page[at + 4] == '**Kept**, byte for byte (1): `save`'
+    assert '- `01_line/model.py`, the whole file' in page
 
 
 # ---- Command line

@@ -7,25 +7,37 @@ import numpy
 import pytest
 import torch
 from chapters import all_chapters, importable
+from PIL import Image
 from shape_comments import load_checked_chapter
 from torch.nn.utils.rnn import pack_sequence
 
 
-def run_main(module, *arguments):
-    """Runs the program of a module in this process, as the command line would."""
-    module.main(module.define_argparser().parse_args(arguments))
+def run_main(module, folder, *arguments):
+    """Run the program of a module in this process, with its model in a folder."""
+    model = ['--gpu_id', '-1', '--model_fn', str(folder / 'model.pth')]
+    module.main(module.define_argparser().parse_args([*model, *arguments]))
 
 
 def exercise_01(chapter, folder):
-    model = ['--gpu_id', '-1', '--model_fn', str(folder / 'model.pth')]
-    run_main(chapter.main, *model, '--n_epochs', '2')
-    run_main(chapter.train, *model, '--n_epochs', '2')
-    run_main(chapter.predict, *model, '--x', '4.5')
+    run_main(chapter.main, folder, '--n_epochs', '2')
+    run_main(chapter.train, folder, '--n_epochs', '2')
+    run_main(chapter.predict, folder, '--x', '4.5')
 
 
 def exercise_02(chapter, folder):
-    model = ['--gpu_id', '-1', '--model_fn', str(folder / 'model.pth')]
-    run_main(chapter.train, *model, '--n_epochs', '1', '--dataset', 'digits')
+    run_main(chapter.train, folder, '--n_epochs', '1', '--dataset', 'digits')
+    run_main(chapter.predict, folder)
+
+    picture_fn = folder / 'one.png'
+    picture = Image.new('L', (40, 40), 'white')
+    picture.paste('black', (18, 8, 22, 32))
+    picture.save(picture_fn)
+    run_main(chapter.predict, folder, '--image', str(picture_fn))
+
+
+def exercise_03(chapter, folder):
+    run_main(chapter.train, folder, '--n_epochs', '1', '--dataset', 'digits')
+    run_main(chapter.predict, folder)
 
 
 # For each chapter with shape comments, a function that runs all the code they stand in,
@@ -33,6 +45,7 @@ def exercise_02(chapter, folder):
 EXERCISES = {
     '01_linear_regression': exercise_01,
     '02_mnist_tutorial': exercise_02,
+    '03_mnist_autoencoder': exercise_03,
 }
 
 
@@ -68,7 +81,7 @@ class Network(nn.Module):
 
 
 def load(folder, source):
-    """Writes a chapter with this `model.py`; returns that module and its checks."""
+    """Write a chapter with this `model.py`; return that module and its checks."""
     chapter = folder / '01_made_up'
     chapter.mkdir(exist_ok=True)
     (chapter / 'model.py').write_text(dedent(source), encoding='utf-8')
@@ -78,7 +91,7 @@ def load(folder, source):
 
 
 def load_function(folder, *lines):
-    """Writes a chapter with a function `f(x)` of these lines, the first in line 2."""
+    """Write a chapter with a function `f(x)` of these lines, the first in line 2."""
     source = '\n    '.join(['def f(x):', *lines, 'return x\n'])
     model, checks = load(folder, source)
 
@@ -177,9 +190,15 @@ def test_right_comment(tmp_path, lines):
         (['n = 4', '# |x| = (n, 3)'], r':3: .* dimension 0 is 2, not 4; n is 4'),
         (['', '# |y| = (n, 3)'], r":3: .* NameError: name 'y' is not defined"),
         (['# |x[2]| = (3,)'], r':2: .* IndexError'),
-        (['h = (x, x)', '# |h| = (2, 3)'], r':3: .* h is a tuple, which has no shape'),
-        (['h = [x, x]', '# |h| = (2, 3)'], r':3: .* h is a list, which has no shape'),
-        (['n = len(x)', '# |n| = ()'], r':3: .* n is a int, which has no shape'),
+        (
+            ['h = (x, x)', '# |h| = (2, 3)'],
+            r':3: .* h is of type tuple, which has no shape',
+        ),
+        (
+            ['h = [x, x]', '# |h| = (2, 3)'],
+            r':3: .* h is of type list, which has no shape',
+        ),
+        (['n = len(x)', '# |n| = ()'], r':3: .* n is of type int, which has no shape'),
     ],
 )
 def test_wrong_comment(tmp_path, lines, message):
@@ -194,7 +213,7 @@ def test_wrong_comment(tmp_path, lines, message):
 def test_packed_sequence_has_no_shape(tmp_path):
     f, _ = load_function(tmp_path, '# |x.data| = (n_steps, 3)', '# |x| = (n_steps, 3)')
 
-    with pytest.raises(AssertionError, match=':3: .* x is a PackedSequence, which has'):
+    with pytest.raises(AssertionError, match=':3: .* x is of type PackedSequence'):
         f(pack_sequence([torch.zeros(2, 3), torch.zeros(1, 3)]))
 
 

@@ -76,12 +76,13 @@ class Pair(NamedTuple):
 # ---- Python files
 
 
-def statements(lines, body, floor):
+def statements(lines, body):
     """Yields (node, start, end) for each statement of a body, its comments included.
 
     Comments directly above a statement belong to it, and so do those that follow it
-    with a deeper indentation. The body begins below the line of number `floor`.
+    with a deeper indentation.
     """
+    floor = 0  # the last line of the statement before
     for node in body:
         heads = [node, *getattr(node, 'decorator_list', [])]
         start = min(head.lineno for head in heads) - 1
@@ -119,10 +120,10 @@ def defined_name(node):
 
 def outline(lines, module):
     """Yields (name, node, start, end, its methods' lines) for each definition."""
-    for node, start, end in statements(lines, module.body, 0):
+    for node, start, end in statements(lines, module.body):
         methods = []
         if isinstance(node, ast.ClassDef):
-            parts = statements(lines, node.body, node.lineno)
+            parts = statements(lines, node.body)
             methods = [part for part in parts if isinstance(part[0], FUNCTIONS)]
         if defined_name(node):
             yield defined_name(node), node, start, end, [part[1:] for part in methods]

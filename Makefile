@@ -1,0 +1,56 @@
+# make demo   train chapter 02 on handwritten digits and show what it has learned
+# make test   run all tests, as CI does
+#
+# Both make .venv first, if need be. README.md has the same as plain commands.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+# Nothing is written outside this folder.
+export PIP_NO_CACHE_DIR = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export XDG_CACHE_HOME = $(CURDIR)/$(VENV)/cache
+export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
+
+.PHONY: demo test test-long test-oldest format clean
+
+demo: $(VENV)/course
+	cd 02_mnist_tutorial && ../$(BIN)/python train.py --model_fn demo.pth
+	cd 02_mnist_tutorial && ../$(BIN)/python predict.py --model_fn demo.pth
+	@echo 'pictures: 02_mnist_tutorial/demo.png 02_mnist_tutorial/demo.predict.png'
+
+test: $(VENV)/development
+	$(BIN)/python -m pytest
+
+# The campaigns whole: hundreds of kills, long fuzzing.
+test-long: $(VENV)/development
+	TEST_LONG=1 $(BIN)/python -m pytest
+
+# The tests again, with the oldest releases that requirements.txt allows.
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest OLDEST=1
+
+format: $(VENV)/development
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:
+	rm -rf .venv .venv-oldest
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# The stamps are younger than what they were made from: make installs but once.
+$(VENV)/course: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install -r requirements.txt
+	touch $@
+
+$(VENV)/development: requirements.txt requirements-dev.txt | $(BIN)/python
+ifdef OLDEST
+	sed 's/>=/==/' requirements.txt > $(VENV)/oldest.txt
+	$(BIN)/python -m pip install -r requirements-dev.txt -c $(VENV)/oldest.txt
+else
+	$(BIN)/python -m pip install -r requirements-dev.txt
+endif
+	touch $@ $(VENV)/course
