@@ -54,6 +54,8 @@ def main(config):
     model.load_state_dict(checkpoint['model'])
     model.eval()
 
+    # Bytes that are no text become a text that is no number.
+    sys.stdin.reconfigure(encoding='utf-8', errors='backslashreplace')
     lines, source = (config.x, '--x') if config.x else (sys.stdin, 'stdin')
     for value in read_numbers(lines, source):
         if value is None:

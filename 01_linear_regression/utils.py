@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 from tqdm import tqdm
@@ -65,20 +66,19 @@ def get_argparser(description):
     return p
 
 
-def number(kind, minimum, maximum=math.inf):
-    """Return an argparse type: a finite int or float from minimum to maximum."""
+def number(kind, minimum, maximum=2**31 - 1):
+    """Return an argparse type: an int or a float from minimum to maximum."""
 
     def parse(text):
         try:
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not minimum <= value <= maximum or value == math.inf:
+        if not minimum <= value <= maximum:
             name = 'a whole number' if kind is int else 'a number'
-            limits = f'of at least {minimum}'
-            if maximum < math.inf:
-                limits = f'from {minimum} to {maximum}'
-            raise argparse.ArgumentTypeError(f'expected {name} {limits}, got {text!r}')
+            raise argparse.ArgumentTypeError(
+                f'expected {name} from {minimum} to {maximum}, got {text!r}'
+            )
         return value
 
     return parse
@@ -127,13 +127,13 @@ def check_model_fn(fn):
             the checkpoint will, or stands in a folder that takes no new file.
     """
     fn = Path(fn)
-    if fn.exists() and not fn.is_file():
-        raise InputError(f'{fn}: expected the name of a file, this is something else')
     if fn.suffix == '.png':
         raise InputError(f'{fn}: expected a name such as model.pth; .png is a picture')
     try:
+        if fn.exists() and not fn.is_file():
+            raise InputError(f'{fn}: expected a file, found something else')
         fn.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=fn.parent):
+        with tempfile.NamedTemporaryFile(dir=fn.parent, prefix=fn.name):
             return
     except OSError as error:
         raise InputError(f'{fn}: can not be written: {error.strerror}') from error
@@ -146,6 +146,9 @@ def write_file(fn, content):
         InputError: the file can't be written; what was there before still is.
     """
     target = os.path.realpath(fn)
+    if os.path.exists(target) and not os.path.isfile(target):
+        # A device, such as /dev/null, would be gone.
+        raise InputError(f'{fn}: expected a file, found something else')
     temporary = f'{target}.{os.getpid()}.tmp'
     try:
         with open(temporary, 'wb') as file:
@@ -180,17 +183,19 @@ def load_checkpoint(fn, chapter):
 
     expected = f'expected a checkpoint of {chapter}'
     try:
-        with open(fn, 'rb') as file:
+        with open(fn, 'rb') as file, warnings.catch_warnings():
+            # Of a strange file, torch says in many lines what we say in one.
+            warnings.simplefilter('ignore')
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
+            found = str(checkpoint['chapter'])
     except OSError as error:
         raise InputError(f'{fn}: {expected}: {error.strerror}') from error
     except Exception as error:
         # Damaged bytes raise whatever they happen to hit inside the reader.
         raise InputError(f'{fn}: {expected}, this is damaged or no such') from error
 
-    found = checkpoint.get('chapter') if isinstance(checkpoint, dict) else None
     if found != chapter:
-        raise InputError(f'{fn}: {expected}, found one of {found or "something else"}')
+        raise InputError(f'{fn}: {expected}, found one of {found!r}')
     return checkpoint
 
 
@@ -215,7 +220,15 @@ def load_data(fn):
     import torch
 
     try:
-        table = pd.read_csv(fn, dtype=str, skip_blank_lines=False)
+        with open(fn, encoding='utf-8-sig') as file:
+            # Texts as they stand, and blank lines too, so that a message can name them.
+            table = pd.read_csv(
+                file,
+                dtype=str,
+                keep_default_na=False,
+                na_values='',
+                skip_blank_lines=False,
+            )
     except OSError as error:
         raise InputError(f'{fn}: {error.strerror}') from error
     except ValueError as error:
@@ -223,20 +236,23 @@ def load_data(fn):
         raise InputError(f'{fn}: expected a CSV file in UTF-8: {reason}') from error
 
     if not {'x', 'y'} <= set(table.columns):
-        found = ', '.join(map(str, table.columns))
+        found = list(table.columns)
         raise InputError(f'{fn}:1: expected the columns x and y, found {found}')
+    if not isinstance(table.index, pd.RangeIndex):
+        # Of more values than columns, pandas takes the first for the row's name.
+        raise InputError(f'{fn}:2: expected {len(table.columns)} values, found more')
     table = table[['x', 'y']].dropna(how='all')
-    numbers = table.apply(pd.to_numeric, errors='coerce').astype('float32')
-    bad = ~numbers.abs().lt(math.inf).all(axis=1)
+    numbers = table.apply(pd.to_numeric, errors='coerce').astype('float64')
+    bad = ~numbers.abs().le(torch.finfo(torch.float32).max).all(axis=1)
     if bad.any():
         # The table counts its rows from 0, and the header is line 1 of the file.
         line, found = bad.idxmax() + 2, list(table.loc[bad.idxmax()])
         raise InputError(f'{fn}:{line}: expected two numbers, found {found}')
-    if numbers['x'].nunique() < 2:
-        raise InputError(f'{fn}: expected rows with at least two different x')
 
-    values = torch.tensor(numbers.to_numpy())
+    values = torch.tensor(numbers.to_numpy(), dtype=torch.float32)
     # |values| = (n_points, 2)
+    if len(values[:, 0].unique()) < 2:
+        raise InputError(f'{fn}: expected rows with at least two different x')
     return values[:, :1], values[:, 1:]
 
 

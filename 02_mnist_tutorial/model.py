@@ -1,4 +1,4 @@
-"""The model: a multi-layer perceptron that classifies images."""
+"""The model: a multi-layer perceptron that classifies."""
 
 from torch import nn
 
@@ -19,18 +19,18 @@ def get_layers(sizes):
     return nn.Sequential(*layers, nn.Linear(sizes[-2], sizes[-1]))
 
 
-class ImageClassifier(nn.Module):
-    """A multi-layer perceptron behind a dropout of pixels.
+class FullyConnectedClassifier(nn.Module):
+    """A multi-layer perceptron behind a dropout of its input.
 
     It returns logits, not probabilities: cross-entropy takes their softmax itself.
-    Dropout blanks out a share of the pixels while it trains, so that no class is known
-    by a few of them (Srivastava et al. 2014).
+    Dropout blanks out a share of the input while it trains, so that no class is known
+    by a few numbers alone (Srivastava et al. 2014).
 
     Arguments:
-        input_size: the number of pixels of an image.
+        input_size: the number of numbers that describe a sample.
         output_size: the number of classes.
         hidden_sizes: the sizes of the layers in between.
-        dropout_p: the probability of a pixel to be blanked out in training.
+        dropout_p: the probability of a number to be blanked out in training.
     """
 
     def __init__(self, input_size, output_size, hidden_sizes, dropout_p):
@@ -39,7 +39,7 @@ class ImageClassifier(nn.Module):
         self.layers = get_layers([input_size, *hidden_sizes, output_size])
 
     def forward(self, x):
-        """Return the logits of a batch of flattened images."""
+        """Return the logits of a batch of samples."""
         # |x| = (batch_size, input_size)
         y_hat = self.layers(self.dropout(x))
         # |y_hat| = (batch_size, output_size)

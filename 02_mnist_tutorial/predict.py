@@ -37,10 +37,10 @@ def define_argparser():
 
 def load_model(checkpoint):
     """Build the classifier that a checkpoint describes, ready to predict."""
-    from model import ImageClassifier
+    from model import FullyConnectedClassifier
 
     config = checkpoint['config']
-    model = ImageClassifier(
+    model = FullyConnectedClassifier(
         input_size=28 * 28,
         output_size=len(checkpoint['class_names']),
         hidden_sizes=config['hidden_sizes'],
@@ -93,7 +93,8 @@ def read_image(fn):
             image = ImageOps.exif_transpose(file)
             image.thumbnail((400, 400))
             image = image.convert('RGBA')
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:
+        # Damaged bytes raise whatever they happen to hit inside the reader.
         raise InputError(f'{fn}: expected a picture: {error}') from error
     # What is transparent becomes grey, so that black ink and white ink show on it.
     paper = Image.new('RGBA', image.size, 'grey')

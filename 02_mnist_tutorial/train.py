@@ -45,19 +45,19 @@ def define_argparser():
         default=0.1,
         help='share of the training images to validate on',
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=40, help='times all data')
+    p.add_argument('--n_epochs', type=number(int, 1), default=50, help='times all data')
     p.add_argument(
         '--batch_size',
         type=number(int, 2),
         default=256,
         help='images a step; batch normalisation needs two',
     )
-    p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
+    p.add_argument('--lr', type=number(float, 0.0), default=5e-4, help='learning rate')
     p.add_argument(
         '--hidden_sizes',
         type=number(int, 1),
         nargs='+',
-        default=[500, 400, 300, 200, 100],
+        default=[500, 300, 100],
         help='sizes of the hidden layers',
     )
     p.add_argument(
@@ -80,7 +80,7 @@ def main(config):
     """Train and save the best model."""
     from torch import nn, optim
 
-    from model import ImageClassifier
+    from model import FullyConnectedClassifier
     from trainer import Trainer
 
     check_model_fn(config.model_fn)
@@ -97,7 +97,7 @@ def main(config):
 
     # Model, criterion and optimizer
     class_names = CLASS_NAMES[config.dataset]
-    model = ImageClassifier(
+    model = FullyConnectedClassifier(
         input_size=x.size(1),
         output_size=len(class_names),
         hidden_sizes=config.hidden_sizes,

@@ -14,6 +14,7 @@ import socket
 import struct
 import sys
 import tempfile
+import warnings
 import zlib
 from http.client import HTTPException
 from pathlib import Path
@@ -96,20 +97,19 @@ def get_argparser(description):
     return p
 
 
-def number(kind, minimum, maximum=math.inf):
-    """Return an argparse type: a finite int or float from minimum to maximum."""
+def number(kind, minimum, maximum=2**31 - 1):
+    """Return an argparse type: an int or a float from minimum to maximum."""
 
     def parse(text):
         try:
             value = kind(text)
         except ValueError:
             value = math.nan
-        if not minimum <= value <= maximum or value == math.inf:
+        if not minimum <= value <= maximum:
             name = 'a whole number' if kind is int else 'a number'
-            limits = f'of at least {minimum}'
-            if maximum < math.inf:
-                limits = f'from {minimum} to {maximum}'
-            raise argparse.ArgumentTypeError(f'expected {name} {limits}, got {text!r}')
+            raise argparse.ArgumentTypeError(
+                f'expected {name} from {minimum} to {maximum}, got {text!r}'
+            )
         return value
 
     return parse
@@ -158,13 +158,13 @@ def check_model_fn(fn):
             the checkpoint will, or stands in a folder that takes no new file.
     """
     fn = Path(fn)
-    if fn.exists() and not fn.is_file():
-        raise InputError(f'{fn}: expected the name of a file, this is something else')
     if fn.suffix == '.png':
         raise InputError(f'{fn}: expected a name such as model.pth; .png is a picture')
     try:
+        if fn.exists() and not fn.is_file():
+            raise InputError(f'{fn}: expected a file, found something else')
         fn.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=fn.parent):
+        with tempfile.NamedTemporaryFile(dir=fn.parent, prefix=fn.name):
             return
     except OSError as error:
         raise InputError(f'{fn}: can not be written: {error.strerror}') from error
@@ -177,6 +177,9 @@ def write_file(fn, content):
         InputError: the file can't be written; what was there before still is.
     """
     target = os.path.realpath(fn)
+    if os.path.exists(target) and not os.path.isfile(target):
+        # A device, such as /dev/null, would be gone.
+        raise InputError(f'{fn}: expected a file, found something else')
     temporary = f'{target}.{os.getpid()}.tmp'
     try:
         with open(temporary, 'wb') as file:
@@ -211,17 +214,19 @@ def load_checkpoint(fn, chapter):
 
     expected = f'expected a checkpoint of {chapter}'
     try:
-        with open(fn, 'rb') as file:
+        with open(fn, 'rb') as file, warnings.catch_warnings():
+            # Of a strange file, torch says in many lines what we say in one.
+            warnings.simplefilter('ignore')
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
+            found = str(checkpoint['chapter'])
     except OSError as error:
         raise InputError(f'{fn}: {expected}: {error.strerror}') from error
     except Exception as error:
         # Damaged bytes raise whatever they happen to hit inside the reader.
         raise InputError(f'{fn}: {expected}, this is damaged or no such') from error
 
-    found = checkpoint.get('chapter') if isinstance(checkpoint, dict) else None
     if found != chapter:
-        raise InputError(f'{fn}: {expected}, found one of {found or "something else"}')
+        raise InputError(f'{fn}: {expected}, found one of {found!r}')
     return checkpoint
 
 
@@ -283,7 +288,7 @@ def find_idx_files(dataset, data_dir, is_train=True):
     for folder in IDX_FOLDERS[dataset]:
         for suffix in ('', '.gz'):
             fns = [Path(data_dir, folder, name + suffix) for name in names]
-            if all(fn.is_file() for fn in fns):
+            if all(os.path.isfile(fn) for fn in fns):
                 return fns
     return None
 
@@ -371,10 +376,11 @@ def load_mnist(dataset, data_dir, is_train=True):
         if fns is None:
             raise InputError(f'{data_dir}: expected the IDX files of {dataset} in it')
         images, labels = (read_idx(fn) for fn in fns)
-        if images.shape != (len(labels), 28, 28) or len(labels) == 0:
+        n_images = labels.size
+        if labels.ndim != 1 or images.shape != (n_images, 28, 28) or n_images == 0:
             raise InputError(
-                f'{fns[0]}: expected {len(labels)} images of 28 x 28, '
-                f'as many as labels, found {images.shape}'
+                f'{fns[0]}: expected images of 28 x 28, as many as labels, '
+                f'found {images.shape} and labels of {labels.shape}'
             )
         if labels.max() > 9:
             raise InputError(f'{fns[1]}: expected labels from 0 to 9')

@@ -71,6 +71,7 @@ def get_pca_error(train_x, x, n_components):
     """
     from sklearn.decomposition import PCA
 
+    n_components = min(n_components, *train_x.shape)
     pca = PCA(n_components, random_state=0).fit(train_x.numpy())
     x_hat = pca.inverse_transform(pca.transform(x.numpy()))
     return ((x_hat - x.numpy()) ** 2).mean().item()

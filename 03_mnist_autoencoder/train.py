@@ -44,7 +44,7 @@ def define_argparser():
         default=0.1,
         help='share of the training images to validate on',
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=40, help='times all data')
+    p.add_argument('--n_epochs', type=number(int, 1), default=50, help='times all data')
     p.add_argument(
         '--batch_size',
         type=number(int, 2),

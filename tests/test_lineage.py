@@ -681,7 +681,7 @@ save = "for later"
 PAGE = """\
 # 02_digits
 
-Adapted from `01_line`. digits for points
+Adapted from `01_line`: digits for points
 
 ## train.py
 
@@ -774,7 +774,7 @@ def test_show_gives_the_reason_of_a_method_of_a_new_class(pages, write, run):
 
 
 def test_show_of_a_root_says_so(pages, run):
-    page = ['# 01_line', '', 'A root: it has no parent.']
+    page = ['# 01_line', '', 'A root, adapted from none.']
     assert run('show', '01_line') == (0, page, [])
 
 
@@ -782,7 +782,7 @@ def test_show_compares_all_files_with_a_single_one(single, write, run):
     main = SINGLE['main.py'].replace('return 2', 'return 3') + '\n\nDEPTH = 1\n'
     write({'01_line/main.py': main})
     status, page, _ = run('show', '01_line')
-    assert page[2] == 'Adapted from `01_line/main.py`. four files'
+    assert page[2] == 'Adapted from `01_line/main.py`: four files'
     assert page.count('Adapted from `01_line/main.py`.') == 2
     assert [line for line in page if line.startswith(('-    ', '+    '))] == [
         '-    return 3',
@@ -798,7 +798,7 @@ def test_show_takes_files_from_another_parent(pages, write, run):
     extra = f'["03_text"]\n["02_digits".extra_parents]\n{extra}'
     write({'lineage.toml': ENTRIES + extra})
     page = run('show', '02_digits')[1]
-    assert page[2] == 'Adapted from `01_line`, `03_text`. digits for points'
+    assert page[2] == 'Adapted from `01_line`, `03_text`: digits for points'
     at = page.index('## save.py')
     assert page[at + 2] == 'Adapted from `03_text/save.py`.'
     assert page[at + 4] == '**Kept**, byte for byte (1): `save`'
@@ -827,6 +827,17 @@ def test_root_may_stand_behind_the_command(course, tool, tmp_path, capsys):
     course()
     assert tool.main(['check', '--root', str(tmp_path)]) == 0
     assert capsys.readouterr().out.startswith('2 chapters: ')
+
+
+def test_show_into_a_closed_pipe_is_no_error(pages, tmp_path):
+    command = [sys.executable, str(TOOL), '--root', str(tmp_path), 'show', '02_digits']
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = subprocess.run(
+        command, stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (result.returncode, result.stderr) == (0, b'')
 
 
 def test_the_course_itself(tmp_path):

@@ -146,10 +146,17 @@ def spans_between(lines, start, end, holes):
 
 
 def bare_tree(node):
-    """Returns a syntax tree as text, without docstrings and the methods of a class."""
+    """Returns a syntax tree as text, without docstrings and the methods of a class.
+
+    The parameters of __init__ stay: they are what the docstring of the class tells.
+    """
     node = copy.deepcopy(node)
     if isinstance(node, ast.ClassDef):
-        node.body = [part for part in node.body if not isinstance(part, FUNCTIONS)]
+        node.body = [
+            part.args if getattr(part, 'name', '') == '__init__' else part
+            for part in node.body
+            if not isinstance(part, FUNCTIONS) or part.name == '__init__'
+        ]
     for part in ast.walk(node):
         if isinstance(part, DOCUMENTED) and ast.get_docstring(part) is not None:
             del part.body[0]
@@ -518,14 +525,14 @@ def show(lineage, chapter):
     Raises BlockingError if a file does not parse; returns the exit status.
     """
     parents = code_list(dict.fromkeys(lineage.parents(chapter).values()))
-    origin = f'Adapted from {parents}.' if parents else 'A root: it has no parent.'
-    idea = lineage.entries.get((chapter, 'idea'), '')
-    blocks = [f'# {chapter}', f'{origin} {idea}'.strip()]
+    origin = f'Adapted from {parents}' if parents else 'A root, adapted from none'
+    idea = lineage.entries.get((chapter, 'idea'))
+    blocks = [f'# {chapter}', f'{origin}: {idea}' if idea else f'{origin}.']
     if parents:
         for file in lineage.files(chapter):
             blocks += show_file(lineage, chapter, file)
         blocks += show_dropped(lineage, chapter)
-    print('\n\n'.join(blocks))
+    print('\n\n'.join(blocks), flush=True)
     return 0
 
 
@@ -622,6 +629,9 @@ def main(arguments=None):
         if chapter not in lineage.chapters:
             parser.error(f"no chapter '{chapter}' in {TOML}")
         return show(lineage, chapter)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except LineageError as error:
         print(error, file=sys.stderr)
         return 2

@@ -1,0 +1,131 @@
+"""The data: a table of measurements as a Dataset, and DataLoaders that make batches.
+
+scikit-learn ships the table: 569 tumours of the breast, each with 30 measurements of
+its cells' nuclei, benign or malignant (Street, Wolberg and Mangasarian 1993).
+"""
+
+import math
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from utils import InputError
+
+CLASS_NAMES = ['benign', 'malignant']
+
+
+class TableDataset(Dataset):
+    """Rows of numbers with their classes: what a DataLoader needs to know of any data.
+
+    Arguments:
+        x: a float tensor of shape (n_rows, n_features).
+        y: a long tensor of shape (n_rows,).
+    """
+
+    def __init__(self, x, y):
+        self.x = x
+        self.y = y
+
+    def __len__(self):
+        return len(self.x)
+
+    def __getitem__(self, index):
+        return self.x[index], self.y[index]
+
+
+def get_feature_names():
+    """Return the names of the 30 columns, in their order."""
+    from sklearn.datasets import load_breast_cancer
+
+    return load_breast_cancer().feature_names.tolist()
+
+
+def load_splits(seed, valid_ratio=0.2, test_ratio=0.2):
+    """Load the table and split its rows by seed, with the same share of each class.
+
+    Returns:
+        Three pairs of x and y: for training, validation and test.
+    """
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.model_selection import train_test_split
+
+    table = load_breast_cancer()
+    # The table counts malignant as 0; what is looked for should be 1.
+    labels = 1 - table.target
+    rest, test = train_test_split(
+        range(len(labels)), test_size=test_ratio, random_state=seed, stratify=labels
+    )
+    train, valid = train_test_split(
+        rest, test_size=valid_ratio, random_state=seed, stratify=labels[rest]
+    )
+
+    x = torch.tensor(table.data, dtype=torch.float)
+    # |x| = (n_rows, n_features)
+    y = torch.tensor(labels)
+    # |y| = (n_rows,)
+    return [(x[rows], y[rows]) for rows in (train, valid, test)]
+
+
+def get_loaders(config):
+    """Return the DataLoaders for training and validation.
+
+    Every feature is standardised with the mean and the standard deviation that it has
+    in the training rows: the other rows are as unknown as those of the future.
+
+    Returns:
+        The two loaders, and the mean and std, each of shape (n_features,).
+    """
+    train_data, valid_data, _ = load_splits(config.seed)
+    mean, std = train_data[0].mean(dim=0), train_data[0].std(dim=0)
+
+    train, valid = (
+        TableDataset((x - mean) / std, y) for x, y in (train_data, valid_data)
+    )
+    train_loader = DataLoader(
+        train,
+        batch_size=config.batch_size,
+        shuffle=True,
+        # A last batch of one row would have no variance for batch normalisation.
+        drop_last=len(train) >= config.batch_size,
+    )
+    valid_loader = DataLoader(valid, batch_size=config.batch_size)
+    return train_loader, valid_loader, mean, std
+
+
+def read_table(file, source, feature_names):
+    """Read rows of one's own from a CSV with the same columns, in any order.
+
+    Arguments:
+        file: a path, or a file open for reading.
+        source: its name, for messages.
+
+    Returns:
+        A float tensor of shape (n_rows, n_features).
+
+    Raises:
+        InputError: it can't be read, a column is missing, or a value is no number.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(file, dtype=str, skip_blank_lines=False)
+    except OSError as error:
+        raise InputError(f'{source}: {error.strerror}') from error
+    except ValueError as error:
+        reason = ' '.join(str(error).split())
+        raise InputError(f'{source}: expected a CSV file in UTF-8: {reason}') from error
+
+    missing = [name for name in feature_names if name not in table.columns]
+    if missing:
+        raise InputError(f'{source}:1: expected a column {missing[0]!r}')
+    numbers = table[feature_names].apply(pd.to_numeric, errors='coerce')
+    bad = ~numbers.astype('float32').abs().lt(math.inf)
+    if bad.any(axis=None):
+        row = bad.any(axis=1).idxmax()
+        column = bad.loc[row].idxmax()
+        found = table.loc[row, column]
+        # The table counts its rows from 0, and the header is line 1 of the file.
+        raise InputError(
+            f'{source}:{row + 2}: expected a number for {column!r}, found {found!r}'
+        )
+    return torch.tensor(numbers.to_numpy('float32'))

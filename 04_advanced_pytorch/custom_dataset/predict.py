@@ -1,0 +1,124 @@
+"""Score a trained classifier on the test split, or classify rows of one's own.
+
+    python predict.py --model_fn model.pth
+    python predict.py --model_fn model.pth --input_fn my_tumours.csv
+    cat my_tumours.csv | python predict.py --model_fn model.pth --input_fn -
+
+The first prints accuracy, precision, recall and the area under the ROC curve, and draws
+that curve. The others print the probability of a malignant tumour, a line for each row.
+"""
+
+import sys
+from pathlib import Path
+
+from utils import (
+    get_argparser,
+    get_device,
+    load_checkpoint,
+    log,
+    run,
+    save_figure,
+)
+
+
+def define_argparser():
+    """Return the parser of the command line."""
+    p = get_argparser(description='Score on the test split, or classify rows.')
+
+    p.add_argument('--input_fn', help='CSV to classify instead, - for stdin')
+    p.add_argument('--figure_fn', help='PNG to draw; None: beside the checkpoint')
+    return p
+
+
+def load_model(checkpoint):
+    """Build the classifier that a checkpoint describes, ready to predict."""
+    from model import FullyConnectedClassifier
+
+    config = checkpoint['config']
+    model = FullyConnectedClassifier(
+        input_size=len(checkpoint['mean']),
+        output_size=len(checkpoint['class_names']),
+        hidden_sizes=config['hidden_sizes'],
+        dropout_p=config['dropout_p'],
+    )
+    model.load_state_dict(checkpoint['model'])
+    model.eval()
+    return model
+
+
+def predict(model, x, checkpoint):
+    """Return the probability that each row is malignant.
+
+    Arguments:
+        x: a float tensor of shape (n_rows, n_features), on the CPU, as measured.
+        checkpoint: holds the mean and std that the model was trained with.
+
+    Returns:
+        A float tensor of shape (n_rows,), on the CPU.
+    """
+    import torch
+
+    device = next(model.parameters()).device
+    x = (x - checkpoint['mean']) / checkpoint['std']
+    with torch.no_grad():
+        return model(x.to(device)).softmax(dim=-1)[:, 1].cpu()
+
+
+def score(y, p, figure_fn):
+    """Print and draw how well the probabilities tell the classes apart.
+
+    Arguments:
+        y: the classes, a long tensor of shape (n_rows,).
+        p: the probabilities of class 1, a float tensor of shape (n_rows,).
+        figure_fn: the PNG file to write.
+    """
+    from matplotlib.figure import Figure
+    from sklearn import metrics
+
+    y, p = y.numpy(), p.numpy()
+    y_hat = p > 0.5
+    auc = metrics.roc_auc_score(y, p)
+    print(f'n_rows: {len(y)}')
+    print(f'accuracy: {metrics.accuracy_score(y, y_hat):.4f}')
+    print(f'precision: {metrics.precision_score(y, y_hat, zero_division=0):.4f}')
+    print(f'recall: {metrics.recall_score(y, y_hat):.4f}')
+    print(f'roc_auc: {auc:.4f}')
+
+    figure = Figure(figsize=(5, 5), layout='constrained')
+    axes = figure.subplots()
+    false_positives, true_positives, _ = metrics.roc_curve(y, p)
+    axes.plot(false_positives, true_positives, label=f'area {auc:.4f}')
+    axes.plot([0, 1], [0, 1], linestyle=':', color='grey', label='by chance')
+    axes.set(title='ROC curve of the test split')
+    axes.set(xlabel='benign taken for malignant', ylabel='malignant found')
+    axes.legend()
+    save_figure(figure, figure_fn)
+    log(f'picture: {figure_fn}')
+
+
+def main(config):
+    """Score the test split, or classify the rows of a CSV."""
+    from data_loader import get_feature_names, load_splits, read_table
+
+    device = get_device(config.gpu_id)
+    checkpoint = load_checkpoint(config.model_fn, '04_advanced_pytorch/custom_dataset')
+    model = load_model(checkpoint).to(device)
+
+    if config.input_fn:
+        is_stdin = config.input_fn == '-'
+        file, source = (sys.stdin, 'stdin') if is_stdin else (config.input_fn,) * 2
+        x = read_table(file, source, get_feature_names())
+        # |x| = (n_rows, n_features)
+        for p in predict(model, x, checkpoint).tolist():
+            print(f'{p:.4f}')
+        return
+
+    *_, (x, y) = load_splits(checkpoint['config']['seed'])
+    # |x| = (n_rows, n_features)
+    # |y| = (n_rows,)
+    figure_fn = config.figure_fn or Path(config.model_fn).with_suffix('.predict.png')
+    score(y, predict(model, x, checkpoint), figure_fn)
+
+
+if __name__ == '__main__':
+    run(main, define_argparser())

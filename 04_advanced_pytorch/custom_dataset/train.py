@@ -1,0 +1,118 @@
+"""Train a classifier of tumours, benign or malignant, from a table.
+
+    python train.py --model_fn model.pth
+
+This file is the table of contents: device, data, model, criterion and optimizer,
+trainer, save.
+"""
+
+from pathlib import Path
+
+from utils import (
+    check_model_fn,
+    draw_learning_curve,
+    get_argparser,
+    get_device,
+    log,
+    number,
+    run,
+    save_checkpoint,
+    set_seed,
+)
+
+
+def define_argparser():
+    """Return the parser of the command line."""
+    p = get_argparser(description='Train a classifier of tumours.')
+
+    p.add_argument(
+        '--seed', type=number(int, 0), default=0, help='of all that is random'
+    )
+    p.add_argument(
+        '--n_epochs', type=number(int, 1), default=200, help='times all data'
+    )
+    p.add_argument(
+        '--batch_size',
+        type=number(int, 2),
+        default=32,
+        help='rows a step; batch normalisation needs two',
+    )
+    p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
+    p.add_argument(
+        '--hidden_sizes',
+        type=number(int, 1),
+        nargs='+',
+        default=[20, 10],
+        help='sizes of the hidden layers',
+    )
+    p.add_argument(
+        '--dropout_p',
+        type=number(float, 0.0, 0.95),
+        default=0.2,
+        help='share of the numbers to blank out in training',
+    )
+    p.add_argument(
+        '--verbose',
+        type=int,
+        choices=[0, 1, 2],
+        default=2,
+        help='0: silent, 1: a line an epoch, 2: a progress bar too',
+    )
+    p.add_argument(
+        '--early_stop',
+        type=number(int, 0),
+        default=20,
+        help='epochs without a better model after which to stop, 0: never',
+    )
+    return p
+
+
+def main(config):
+    """Train and save the best model."""
+    from torch import nn, optim
+
+    from data_loader import CLASS_NAMES, get_loaders
+    from model import FullyConnectedClassifier
+    from trainer import Trainer
+
+    check_model_fn(config.model_fn)
+    set_seed(config.seed)
+    device = get_device(config.gpu_id)
+
+    # Data
+    train_loader, valid_loader, mean, std = get_loaders(config)
+    log(f'breast cancer: {len(train_loader.dataset)} rows to train on')
+
+    # Model, criterion and optimizer
+    model = FullyConnectedClassifier(
+        input_size=len(mean),
+        output_size=len(CLASS_NAMES),
+        hidden_sizes=config.hidden_sizes,
+        dropout_p=config.dropout_p,
+    ).to(device)
+    crit = nn.CrossEntropyLoss()
+    optimizer = optim.Adam(model.parameters(), lr=config.lr)
+
+    # Trainer
+    trainer = Trainer(model, crit, optimizer)
+    try:
+        trainer.train(train_loader, valid_loader, config)
+    finally:
+        # After Ctrl-C too, what has been learned so far is kept.
+        if trainer.best_model:
+            checkpoint = {
+                'chapter': '04_advanced_pytorch/custom_dataset',
+                'model': trainer.best_model,
+                'config': vars(config),
+                'class_names': CLASS_NAMES,
+                'mean': mean,
+                'std': std,
+            }
+            save_checkpoint(checkpoint, config.model_fn)
+            picture_fn = Path(config.model_fn).with_suffix('.png')
+            draw_learning_curve(trainer.history, picture_fn)
+            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
+
+
+if __name__ == '__main__':
+    run(main, define_argparser())

@@ -1,0 +1,140 @@
+"""Train a classifier of handwritten digits with Ignite.
+
+    python train.py --model_fn model.pth
+    python train.py --model_fn model.pth --resume
+
+This file is the table of contents: device, data, model, criterion and optimizer,
+trainer, save.
+"""
+
+from pathlib import Path
+
+from utils import (
+    check_model_fn,
+    draw_learning_curve,
+    get_argparser,
+    get_device,
+    load_last,
+    log,
+    number,
+    run,
+    set_seed,
+)
+
+
+def define_argparser():
+    """Return the parser of the command line."""
+    p = get_argparser(description='Train a classifier of handwritten digits.')
+
+    p.add_argument(
+        '--seed', type=number(int, 0), default=0, help='of all that is random'
+    )
+    p.add_argument(
+        '--dataset',
+        choices=['auto', 'mnist', 'fashion_mnist', 'digits'],
+        default='auto',
+        help="auto: MNIST, or scikit-learn's digits where MNIST can't be had",
+    )
+    p.add_argument('--data_dir', default='../data', help='folder of the datasets')
+    p.add_argument(
+        '--valid_ratio',
+        type=number(float, 0.01, 0.9),
+        default=0.1,
+        help='share of the training images to validate on',
+    )
+    p.add_argument('--n_epochs', type=number(int, 1), default=50, help='times all data')
+    p.add_argument(
+        '--batch_size',
+        type=number(int, 2),
+        default=256,
+        help='images a step; batch normalisation needs two',
+    )
+    p.add_argument('--lr', type=number(float, 0.0), default=5e-4, help='learning rate')
+    p.add_argument(
+        '--hidden_sizes',
+        type=number(int, 1),
+        nargs='+',
+        default=[500, 300, 100],
+        help='sizes of the hidden layers',
+    )
+    p.add_argument(
+        '--dropout_p',
+        type=number(float, 0.0, 0.95),
+        default=0.4,
+        help='share of the pixels to blank out in training',
+    )
+    p.add_argument(
+        '--verbose',
+        type=int,
+        choices=[0, 1, 2],
+        default=2,
+        help='0: silent, 1: a line an epoch, 2: a progress bar too',
+    )
+    p.add_argument(
+        '--early_stop',
+        type=number(int, 0),
+        default=0,
+        help='epochs without a better model after which to stop, 0: never',
+    )
+    p.add_argument('--log_dir', help='folder for TensorBoard; None: no log')
+    p.add_argument(
+        '--resume',
+        action='store_true',
+        help='go on from model.last.pth, with the same options',
+    )
+    return p
+
+
+def main(config):
+    """Train and save the best model."""
+    from ignite.metrics import Accuracy
+    from torch import nn, optim
+
+    from data_loader import CLASS_NAMES, find_dataset, get_loaders
+    from model import FullyConnectedClassifier
+    from trainer import Trainer
+
+    check_model_fn(config.model_fn)
+    set_seed(config.seed)
+    device = get_device(config.gpu_id)
+
+    # Data
+    config.dataset = find_dataset(config.dataset, config.data_dir)
+    train_loader, valid_loader = get_loaders(config)
+    log(f'{config.dataset}: {len(train_loader.dataset)} images to train on')
+
+    # Model, criterion and optimizer
+    class_names = CLASS_NAMES[config.dataset]
+    model = FullyConnectedClassifier(
+        input_size=28 * 28,
+        output_size=len(class_names),
+        hidden_sizes=config.hidden_sizes,
+        dropout_p=config.dropout_p,
+    ).to(device)
+    crit = nn.CrossEntropyLoss()
+    optimizer = optim.Adam(model.parameters(), lr=config.lr)
+
+    # Trainer
+    checkpoint = {
+        'chapter': '04_advanced_pytorch',
+        'config': vars(config),
+        'class_names': class_names,
+    }
+    metrics = {'accuracy': Accuracy(device=device)}
+    trainer = Trainer(model, crit, optimizer, metrics, checkpoint)
+    state = load_last(config, '04_advanced_pytorch') if config.resume else None
+    if state:
+        trainer.load_state_dict(state)
+    try:
+        trainer.train(train_loader, valid_loader)
+    except KeyboardInterrupt:
+        log('to go on, give the same command with --resume')
+        raise
+    finally:
+        picture_fn = Path(config.model_fn).with_suffix('.png')
+        draw_learning_curve(trainer.history, picture_fn)
+        log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
+
+
+if __name__ == '__main__':
+    run(main, define_argparser())

@@ -1,0 +1,541 @@
+"""Attacks on the programs of every chapter, and a quick way to run these programs.
+
+An attack is a function that prepares a bad state in an empty folder and returns the
+name of the checkpoint with which a program runs into it. Its own name says what is bad.
+A new chapter joins by an entry in CHAPTERS; a new attack, by being defined here, meets
+all chapters.
+"""
+
+import ctypes
+import itertools
+import math
+import multiprocessing
+import os
+import pickle
+import random
+import resource
+import runpy
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from chapters import hermetic_environment
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """How to run the programs of a chapter in about a second.
+
+    Attributes:
+        name: as `all_chapters` gives it.
+        train: the program that trains, and its arguments.
+        predict: the program that reads the checkpoint, and its arguments.
+        endless: arguments that make the training last for hours, its epochs short.
+    """
+
+    name: str
+    train: tuple
+    predict: tuple
+    endless: tuple = ('--n_epochs', '1000000')
+
+    def __str__(self):
+        return f'{self.name}/{self.train[0]}'
+
+
+DIGITS = ('--dataset', 'digits', '--n_epochs', '2', '--hidden_sizes', '20')
+CHAPTERS = [
+    Chapter('01_linear_regression', ('main.py',), ('predict.py', '--x', '4.5')),
+    Chapter('01_linear_regression', ('train.py',), ('predict.py', '--x', '4.5')),
+    Chapter('02_mnist_tutorial', ('train.py', *DIGITS), ('predict.py',)),
+    Chapter('03_mnist_autoencoder', ('train.py', *DIGITS), ('predict.py',)),
+]
+
+
+# Importing torch takes seconds. So a server imports it once, with what else takes long,
+# and then becomes each program by a fork.
+SERVER = multiprocessing.get_context('forkserver')
+SERVER.set_forkserver_preload(
+    [
+        'matplotlib.backends.backend_agg',
+        'pandas',
+        'PIL.Image',
+        'pytest',
+        'sklearn.datasets',
+        'sklearn.decomposition',
+        'sklearn.model_selection',
+        'torch._dynamo',
+        'torchvision.datasets',
+    ]
+)
+
+
+class Program:
+    """A program of a chapter in a process of its own, as after `python train.py`.
+
+    Only, it takes no seconds to start, since it is forked from a server. Its process
+    gets real signals and has a real exit status.
+
+    Arguments:
+        folder: where the process runs, usually a copy of a chapter.
+        arguments: the program and its arguments.
+        handicap: a function that takes something from the process before it begins.
+    """
+
+    def __init__(self, folder, *arguments, handicap=None):
+        self.arguments = [str(argument) for argument in arguments]
+        self.outputs = tempfile.TemporaryDirectory()
+        self.stdout_fn = Path(self.outputs.name, 'stdout')
+        self.stderr_fn = Path(self.outputs.name, 'stderr')
+        for fn in (self.stdout_fn, self.stderr_fn):
+            fn.touch()
+
+        fns = (self.stdout_fn, self.stderr_fn)
+        environment = hermetic_environment()
+        self.process = SERVER.Process(
+            target=become,
+            args=(str(folder), self.arguments, fns, environment, handicap),
+            daemon=True,
+        )
+        self.process.start()
+
+    def wait_for(self, text, timeout=60):
+        """Wait until a text stands in what the program has written to stderr."""
+        deadline = time.monotonic() + timeout
+        while text not in self.stderr_fn.read_text(encoding='utf-8'):
+            assert self.process.is_alive(), f'{self.arguments} ended without {text!r}'
+            assert time.monotonic() < deadline, f'{self.arguments}: no {text!r} came'
+            time.sleep(0.005)
+
+    def send(self, signal_number):
+        """Send a signal; a process that has ended already does not mind."""
+        if self.process.is_alive():
+            os.kill(self.process.pid, signal_number)
+
+    def finish(self, timeout=60):
+        """Wait for the end.
+
+        Returns:
+            A `subprocess.CompletedProcess` with `returncode`, `stdout` and `stderr`.
+
+        Raises:
+            AssertionError: the time was up; the process has been killed.
+        """
+        self.process.join(timeout)
+        is_late = self.process.is_alive()
+        if is_late:
+            self.process.kill()
+            self.process.join()
+
+        stdout, stderr = (
+            fn.read_bytes().decode('utf-8') for fn in (self.stdout_fn, self.stderr_fn)
+        )
+        self.outputs.cleanup()
+        assert not is_late, f'{self.arguments} took more than {timeout} s:\n{stderr}'
+        return subprocess.CompletedProcess(
+            self.arguments, self.process.exitcode, stdout, stderr
+        )
+
+
+def become(folder, arguments, output_fns, environment, handicap):
+    """Turn this process, fresh from the server, into a program of a chapter."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    for number, fn in enumerate(output_fns, start=1):
+        os.dup2(os.open(fn, os.O_WRONLY | os.O_APPEND), number)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding='utf-8')
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, folder)
+    sys.argv = arguments
+
+    if handicap is not None:
+        handicap()
+    runpy.run_path(arguments[0], run_name='__main__')
+
+
+def run_quickly(folder, *arguments, handicap=None, check=False):
+    """Run a program of a chapter to its end, in a process forked from the server.
+
+    Arguments:
+        folder, arguments, handicap: as for `Program`.
+        check: whether the process has to end with exit status 0.
+
+    Returns:
+        A `subprocess.CompletedProcess` with `returncode`, `stdout` and `stderr`.
+    """
+    process = Program(folder, *arguments, handicap=handicap).finish()
+    if check:
+        assert process.returncode == 0, process.stderr
+
+    return process
+
+
+def drop_capabilities():
+    """Let the permissions of files count for root too, if it is root who tests."""
+    if os.geteuid() == 0:
+        header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+        nothing = (ctypes.c_uint32 * 6)()
+        if ctypes.CDLL(None).capset(header, nothing) != 0:
+            raise OSError('root keeps its capabilities')
+
+
+def need_permissions():
+    """Skip a test where no permission of a file counts."""
+    if os.geteuid() == 0 and not sys.platform.startswith('linux'):
+        pytest.skip('root may read and write everything')
+
+
+def snapshot(folder):
+    """Return what is in a folder: the kind of each path and the bytes of each file."""
+    return {
+        path.relative_to(folder): (
+            stat.S_IFMT(path.lstat().st_mode),
+            path.read_bytes() if path.is_file() else None,
+        )
+        for path in folder.rglob('*')
+    }
+
+
+def is_whole(checkpoint_fn, chapter):
+    """Say whether a file is a checkpoint of a chapter that can be read."""
+    checkpoint = torch.load(checkpoint_fn, weights_only=True)
+    return checkpoint['chapter'] == chapter.name
+
+
+# The attacks on reading a checkpoint, by name. Each takes an empty folder, the file of
+# a good checkpoint and the name of its chapter.
+READING = {}
+
+# The attacks on writing one. Each takes an empty folder.
+WRITING = {}
+
+# Those among them that need `drop_capabilities`.
+ON_PERMISSIONS = set()
+
+
+def attack_on(attacks, permissions=False):
+    """Return a decorator that enters an attack in a dict under its own name."""
+
+    def enter(attack):
+        attacks[attack.__name__] = attack
+        if permissions:
+            ON_PERMISSIONS.add(attack.__name__)
+        return attack
+
+    return enter
+
+
+@attack_on(READING)
+def missing(folder, good_fn, chapter):
+    return folder / 'model.pth'
+
+
+@attack_on(READING)
+def in_a_missing_folder(folder, good_fn, chapter):
+    return folder / 'missing' / 'model.pth'
+
+
+@attack_on(READING)
+def a_folder(folder, good_fn, chapter):
+    return folder
+
+
+@attack_on(READING, permissions=True)
+def forbidden_to_read(folder, good_fn, chapter):
+    model_fn = folder / 'model.pth'
+    model_fn.write_bytes(good_fn.read_bytes())
+    model_fn.chmod(0)
+    return model_fn
+
+
+@attack_on(READING)
+def empty(folder, good_fn, chapter):
+    return write(folder, b'')
+
+
+@attack_on(READING)
+def cut_after_a_byte(folder, good_fn, chapter):
+    return write(folder, good_fn.read_bytes()[:1])
+
+
+@attack_on(READING)
+def cut_in_the_first_name(folder, good_fn, chapter):
+    return write(folder, good_fn.read_bytes()[:40])
+
+
+@attack_on(READING)
+def cut_in_the_middle(folder, good_fn, chapter):
+    content = good_fn.read_bytes()
+    return write(folder, content[: len(content) // 2])
+
+
+@attack_on(READING)
+def cut_before_the_last_byte(folder, good_fn, chapter):
+    return write(folder, good_fn.read_bytes()[:-1])
+
+
+@attack_on(READING)
+def without_the_beginning(folder, good_fn, chapter):
+    return write(folder, good_fn.read_bytes()[100:])
+
+
+@attack_on(READING)
+def random_bytes(folder, good_fn, chapter):
+    return write(folder, random.Random(0).randbytes(10_000))
+
+
+@attack_on(READING)
+def a_text(folder, good_fn, chapter):
+    return write(folder, b'<html>404 Not Found</html>\n')
+
+
+@attack_on(READING)
+def of_another_chapter(folder, good_fn, chapter):
+    checkpoint = torch.load(good_fn, weights_only=True)
+    return save(folder, checkpoint | {'chapter': '99_another'})
+
+
+@attack_on(READING)
+def of_a_chapter_in_two_lines(folder, good_fn, chapter):
+    return save(folder, {'chapter': f'{chapter}\n{chapter}'})
+
+
+@attack_on(READING)
+def of_a_tensor_as_chapter(folder, good_fn, chapter):
+    return save(folder, {'chapter': torch.zeros(3)})
+
+
+@attack_on(READING)
+def of_no_chapter(folder, good_fn, chapter):
+    return save(folder, {'model': torch.load(good_fn, weights_only=True)['model']})
+
+
+@attack_on(READING)
+def a_tensor(folder, good_fn, chapter):
+    return save(folder, torch.zeros(3))
+
+
+@attack_on(READING)
+def a_list(folder, good_fn, chapter):
+    return save(folder, ['chapter', chapter])
+
+
+@attack_on(READING)
+def a_pickled_module(folder, good_fn, chapter):
+    return save(folder, torch.nn.Linear(2, 2))
+
+
+@attack_on(READING)
+def a_script_of_torch(folder, good_fn, chapter):
+    model_fn = folder / 'model.pth'
+    torch.jit.trace(torch.nn.Linear(2, 2), torch.zeros(1, 2)).save(model_fn)
+    return model_fn
+
+
+class Code:
+    """Makes a file named MARK when its pickle is read."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.folder / MARK),)
+
+
+MARK = 'code_ran_here'
+
+
+@attack_on(READING)
+def code_in_a_pickle_of_protocol_2(folder, good_fn, chapter):
+    checkpoint = {'chapter': chapter, 'model': Code(folder)}
+    return write(folder, pickle.dumps(checkpoint, protocol=2))
+
+
+@attack_on(READING)
+def code_in_a_pickle_of_protocol_4(folder, good_fn, chapter):
+    checkpoint = {'chapter': chapter, 'model': Code(folder)}
+    return write(folder, pickle.dumps(checkpoint, protocol=4))
+
+
+@attack_on(READING)
+def code_in_a_checkpoint_of_protocol_2(folder, good_fn, chapter):
+    checkpoint = torch.load(good_fn, weights_only=True)
+    return save(folder, checkpoint | {'more': Code(folder)}, pickle_protocol=2)
+
+
+@attack_on(READING)
+def code_in_a_checkpoint_of_protocol_4(folder, good_fn, chapter):
+    checkpoint = torch.load(good_fn, weights_only=True)
+    return save(folder, checkpoint | {'more': Code(folder)}, pickle_protocol=4)
+
+
+@attack_on(READING)
+def code_in_a_checkpoint_of_old(folder, good_fn, chapter):
+    checkpoint = {'chapter': chapter, 'model': Code(folder)}
+    return save(folder, checkpoint, _use_new_zipfile_serialization=False)
+
+
+@attack_on(WRITING)
+def onto_a_folder(folder):
+    model_fn = folder / 'model.pth'
+    model_fn.mkdir()
+    return model_fn
+
+
+@attack_on(WRITING)
+def into_a_file(folder):
+    file = folder / 'file'
+    file.write_text('precious', encoding='utf-8')
+    return file / 'model.pth'
+
+
+@attack_on(WRITING)
+def onto_a_pipe(folder):
+    model_fn = folder / 'model.pth'
+    os.mkfifo(model_fn)
+    return model_fn
+
+
+@attack_on(WRITING)
+def onto_a_link_to_a_pipe(folder):
+    model_fn = folder / 'model.pth'
+    model_fn.symlink_to(onto_a_pipe(folder).rename(folder / 'pipe'))
+    return model_fn
+
+
+@attack_on(WRITING)
+def onto_a_device(folder):
+    # Like /dev/full: who attacks that itself, as root, loses it if the attack succeeds.
+    model_fn = folder / 'model.pth'
+    try:
+        os.mknod(model_fn, stat.S_IFCHR | 0o666, os.makedev(1, 7))
+    except PermissionError:
+        pytest.skip('only root may make a device')
+    return model_fn
+
+
+@attack_on(WRITING)
+def onto_a_picture(folder):
+    model_fn = folder / 'model.png'
+    model_fn.write_text('precious', encoding='utf-8')
+    return model_fn
+
+
+@attack_on(WRITING)
+def too_long_a_name(folder):
+    return folder / ('x' * 300)
+
+
+@attack_on(WRITING)
+def too_long_a_name_for_a_temporary_file(folder):
+    return folder / ('x' * 255)
+
+
+@attack_on(WRITING, permissions=True)
+def into_a_folder_forbidden_to_write(folder):
+    (folder / 'forbidden').mkdir(mode=0o500)
+    return folder / 'forbidden' / 'model.pth'
+
+
+@attack_on(WRITING, permissions=True)
+def into_a_folder_forbidden_to_enter(folder):
+    (folder / 'forbidden').mkdir(mode=0o600)
+    return folder / 'forbidden' / 'model.pth'
+
+
+def write(folder, content):
+    """Write the bytes of a bad checkpoint; returns its name."""
+    model_fn = folder / 'model.pth'
+    model_fn.write_bytes(content)
+    return model_fn
+
+
+def save(folder, checkpoint, **options):
+    """Save a bad checkpoint with torch; returns its name."""
+    model_fn = folder / 'model.pth'
+    torch.save(checkpoint, model_fn, **options)
+    return model_fn
+
+
+# Arguments that train.py refuses in every chapter, for an option that it does not know
+# is as wrong as a wrong value. The message names the first of them.
+WRONG_OPTIONS = [
+    ('--no_such_option',),
+    ('a_word',),
+    ('--model_fn',),
+    ('--n_epochs', '0'),
+    ('--n_epochs', '1.5'),
+    ('--n_epochs', '1' + '0' * 30),
+    ('--batch_size', 'abc'),
+    ('--batch_size', '0'),
+    ('--batch_size', '1' + '0' * 30),
+    ('--lr', 'nan'),
+    ('--lr', 'inf'),
+    ('--lr', '1e300'),
+    ('--lr', '-1'),
+    ('--seed', '-1'),
+    ('--seed', '1' + '0' * 30),
+    ('--gpu_id', '99'),
+    ('--gpu_id', '-2'),
+    ('--verbose', '3'),
+]
+
+
+@contextmanager
+def limit_of_file_size(folder, checkpoint_size):
+    """Let no file of a process become half as long as a checkpoint.
+
+    Yields:
+        The folder to write into, and the handicap of the process.
+    """
+    limit = checkpoint_size // 2
+    yield folder, partial(resource.setrlimit, resource.RLIMIT_FSIZE, (limit, limit))
+
+
+@contextmanager
+def full_disk(folder, checkpoint_size):
+    """Mount a small disk, in memory, that has room for one checkpoint and not for two.
+
+    Yields:
+        The folder to write into, and the handicap of the process: none.
+    """
+    disk = folder / 'disk'
+    disk.mkdir()
+    page_size = resource.getpagesize()
+    disk_size = math.ceil(checkpoint_size / page_size) * page_size
+    mount = ['mount', '-t', 'tmpfs', '-o', f'size={disk_size}', 'tmpfs', str(disk)]
+    try:
+        subprocess.run(mount, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip('only root may mount a disk, and not everywhere')
+    try:
+        yield disk, None
+    finally:
+        subprocess.run(['umount', str(disk)], check=True)
+
+
+DISKS = [limit_of_file_size, full_disk]
+
+
+def kill_before_line(number, function):
+    """Kill this process before the so-manieth line that it runs of a function."""
+    lines = itertools.count(1)
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_name != function:
+            return None
+        if event == 'line' and next(lines) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+
+    sys.settrace(trace)

@@ -1,0 +1,275 @@
+"""No attack of attacks.py gets anywhere: nothing is lost, and one line says why."""
+
+import os
+import pickle
+import random
+import shutil
+import signal
+import time
+from functools import partial
+
+import pytest
+import torch
+from attacks import (
+    CHAPTERS,
+    DISKS,
+    MARK,
+    ON_PERMISSIONS,
+    READING,
+    WRITING,
+    WRONG_OPTIONS,
+    Program,
+    drop_capabilities,
+    is_whole,
+    kill_before_line,
+    need_permissions,
+    run_quickly,
+    snapshot,
+)
+from chapters import all_chapters, copy_chapter, load_chapter
+
+IS_LONG = os.environ.get('TEST_LONG') == '1'
+N_INTERRUPTS = 20 if IS_LONG else 1
+N_KILLS = 50 if IS_LONG else 5
+
+for_every_program = pytest.mark.parametrize('chapter', CHAPTERS, ids=str)
+
+# Of the programs that train in one chapter, the checkpoints are read by the same one.
+for_every_chapter = pytest.mark.parametrize(
+    'chapter', {chapter.name: chapter for chapter in CHAPTERS}.values(), ids=str
+)
+
+
+@pytest.fixture(scope='session')
+def copy_of(tmp_path_factory):
+    """Returns a function that copies a chapter, once, and gives the folder."""
+    folders = {}
+
+    def copy(chapter):
+        if chapter.name not in folders:
+            folder = tmp_path_factory.mktemp('chapter')
+            folders[chapter.name] = copy_chapter(chapter.name, folder)
+        return folders[chapter.name]
+
+    return copy
+
+
+@pytest.fixture(scope='session')
+def good_checkpoint(copy_of, tmp_path_factory):
+    """Returns a function that trains a chapter, once, and gives the checkpoint."""
+    fns = {}
+
+    def train(chapter):
+        if chapter not in fns:
+            model_fn = tmp_path_factory.mktemp('good') / 'model.pth'
+            arguments = (*chapter.train, '--model_fn', model_fn, '--seed', '1')
+            run_quickly(copy_of(chapter), *arguments, check=True)
+            fns[chapter] = model_fn
+        return fns[chapter]
+
+    return train
+
+
+def assert_refused(process, beginning):
+    """Asserts that a program did nothing but say in one line why."""
+    assert process.returncode == 2, process.stderr
+    assert process.stderr.startswith(beginning)
+    assert process.stderr.splitlines(keepends=True) == [process.stderr]
+    assert process.stderr.endswith('\n')
+    assert process.stdout == ''
+
+
+def temporary_files(folder):
+    return [path for path in folder.rglob('*') if path.name.endswith('.tmp')]
+
+
+def test_every_chapter_is_attacked():
+    assert {chapter.name for chapter in CHAPTERS} == set(all_chapters())
+
+
+@for_every_program
+def test_without_an_attack(chapter, copy_of, good_checkpoint):
+    model_fn = good_checkpoint(chapter)
+    arguments = (*chapter.predict, '--model_fn', model_fn)
+
+    process = run_quickly(copy_of(chapter), *arguments, check=True)
+
+    assert process.stdout != ''
+    assert is_whole(model_fn, chapter)
+    assert not temporary_files(model_fn.parent)
+
+
+@pytest.mark.parametrize('attack', READING)
+@for_every_chapter
+def test_reading(chapter, attack, copy_of, good_checkpoint, tmp_path):
+    handicap = None
+    if attack in ON_PERMISSIONS:
+        need_permissions()
+        handicap = drop_capabilities
+    model_fn = READING[attack](tmp_path, good_checkpoint(chapter), chapter.name)
+
+    process = run_quickly(
+        copy_of(chapter), *chapter.predict, '--model_fn', model_fn, handicap=handicap
+    )
+
+    assert not (tmp_path / MARK).exists()
+    assert_refused(
+        process, f'error: {model_fn}: expected a checkpoint of {chapter.name}'
+    )
+
+
+@pytest.mark.parametrize('attack', [name for name in READING if 'code' in name])
+def test_code_would_run(attack, good_checkpoint, tmp_path):
+    chapter = CHAPTERS[0]
+    model_fn = READING[attack](tmp_path, good_checkpoint(chapter), chapter.name)
+
+    if 'pickle' in attack:
+        pickle.loads(model_fn.read_bytes())
+    else:
+        torch.load(model_fn, weights_only=False)
+
+    assert (tmp_path / MARK).exists()
+
+
+@pytest.mark.parametrize('attack', WRITING)
+@for_every_program
+def test_writing(chapter, attack, copy_of, tmp_path):
+    handicap = None
+    if attack in ON_PERMISSIONS:
+        need_permissions()
+        handicap = drop_capabilities
+    model_fn = WRITING[attack](tmp_path)
+    before = snapshot(tmp_path)
+
+    process = run_quickly(
+        copy_of(chapter), *chapter.train, '--model_fn', model_fn, handicap=handicap
+    )
+
+    assert_refused(process, f'error: {model_fn}: ')
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize('disk', DISKS)
+@for_every_program
+def test_no_room(chapter, disk, copy_of, good_checkpoint, tmp_path):
+    good_fn = good_checkpoint(chapter)
+    good = good_fn.read_bytes()
+
+    with disk(tmp_path, len(good)) as (folder, handicap):
+        model_fn = folder / 'model.pth'
+        shutil.copyfile(good_fn, model_fn)
+        before = snapshot(folder)
+        arguments = (*chapter.train, '--model_fn', model_fn, '--verbose', '0')
+        process = run_quickly(copy_of(chapter), *arguments, handicap=handicap)
+        after = snapshot(folder)
+
+    assert process.returncode == 2, process.stderr
+    last_line = process.stderr.splitlines()[-1]
+    assert last_line.startswith(f'error: {model_fn}: can not be written: ')
+    assert 'Traceback' not in process.stderr
+    assert after == before
+
+
+@for_every_program
+def test_ctrl_c(chapter, copy_of, good_checkpoint, tmp_path):
+    model_fn = tmp_path / 'model.pth'
+    shutil.copyfile(good_checkpoint(chapter), model_fn)
+    arguments = (*chapter.train, *chapter.endless, '--verbose', '1')
+
+    for number in range(N_INTERRUPTS):
+        program = Program(copy_of(chapter), *arguments, '--model_fn', model_fn)
+        program.wait_for('epoch')
+        time.sleep(random.Random(number).uniform(0, 0.3))
+        program.send(signal.SIGINT)
+        process = program.finish()
+
+        lines = process.stderr.splitlines()
+        epochs = [line for line in lines if line.startswith('epoch')]
+        assert process.returncode == 130, process.stderr
+        assert lines[-1] == 'interrupted'
+        assert len(lines) - len(epochs) <= 4, process.stderr
+        assert 'Traceback' not in process.stderr
+        assert is_whole(model_fn, chapter)
+        assert not temporary_files(tmp_path)
+
+
+@for_every_program
+def test_kill(chapter, copy_of, good_checkpoint, tmp_path):
+    """Kills trainings at random instants, every other one with an old checkpoint."""
+    old = good_checkpoint(chapter).read_bytes()
+    model_fn = tmp_path / 'model.pth'
+    arguments = (*chapter.train, '--model_fn', model_fn, '--verbose', '1')
+    n_seconds = time_from_first_epoch_to_end(copy_of(chapter), *arguments)
+
+    for number in range(N_KILLS):
+        has_old = number % 2 == 0
+        model_fn.write_bytes(old) if has_old else model_fn.unlink()
+
+        program = Program(copy_of(chapter), *arguments)
+        program.wait_for('epoch')
+        time.sleep(random.Random(number).uniform(0, n_seconds))
+        program.send(signal.SIGKILL)
+        program.finish()
+
+        assert model_fn.exists() or not has_old
+        if model_fn.exists():
+            assert model_fn.read_bytes() == old or is_whole(model_fn, chapter)
+
+
+@for_every_chapter
+def test_kill_between_two_lines(chapter, copy_of, tmp_path):
+    """Kills the writing of a file before its first line, before its second, and so on.
+
+    What goes through the killing here is the one moment that all trainings share.
+    """
+    shutil.copyfile(copy_of(chapter) / 'utils.py', tmp_path / 'utils.py')
+    program = "from utils import write_file\n\nwrite_file('file', b'new' * 10_000)\n"
+    (tmp_path / 'program.py').write_text(program, encoding='utf-8')
+    file = tmp_path / 'file'
+    old, new = b'old' * 10_000, b'new' * 10_000
+
+    found = []
+    returncode = None
+    while returncode != 0:
+        file.write_bytes(old)
+        handicap = partial(kill_before_line, len(found) + 1, 'write_file')
+        returncode = run_quickly(tmp_path, 'program.py', handicap=handicap).returncode
+        found.append(file.read_bytes())
+
+    assert len(found) > 5
+    assert set(found) == {old, new}
+
+
+@for_every_chapter
+def test_link_stays_a_link(chapter, tmp_path):
+    link, file = tmp_path / 'link', tmp_path / 'folder' / 'file'
+    file.parent.mkdir()
+    link.symlink_to(file)
+
+    load_chapter(chapter.name).utils.write_file(link, b'new')
+
+    assert link.is_symlink()
+    assert file.read_bytes() == b'new'
+    assert list(file.parent.iterdir()) == [file]
+
+
+def time_from_first_epoch_to_end(folder, *arguments):
+    program = Program(folder, *arguments)
+    program.wait_for('epoch')
+    start = time.monotonic()
+    assert program.finish().returncode == 0
+    return time.monotonic() - start
+
+
+@pytest.mark.parametrize('options', WRONG_OPTIONS, ids=' '.join)
+@for_every_program
+def test_wrong_options(chapter, options, copy_of, tmp_path):
+    arguments = (*chapter.train, '--model_fn', tmp_path / 'model.pth', *options)
+
+    process = run_quickly(copy_of(chapter), *arguments)
+
+    by_parser, by_program = f'{chapter.train[0]}: error: ', 'error: '
+    beginning = by_parser if process.stderr.startswith(by_parser) else by_program
+    assert_refused(process, beginning)
+    assert options[0] in process.stderr
+    assert list(tmp_path.iterdir()) == []
