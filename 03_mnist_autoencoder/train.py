@@ -27,10 +27,15 @@ from utils import (
 def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Train an autoencoder of handwritten digits.')
+    add_data_options(p)
+    add_training_options(p)
+    add_model_options(p)
+    return p
 
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
+
+def add_data_options(parser):
+    """Add the options that say what to learn from."""
+    p = parser.add_argument_group('data')
     p.add_argument(
         '--dataset',
         choices=['auto', 'mnist', 'fashion_mnist', 'digits'],
@@ -44,6 +49,14 @@ def define_argparser():
         default=0.1,
         help='share of the training images to validate on',
     )
+
+
+def add_training_options(parser):
+    """Add the options that say how to learn."""
+    p = parser.add_argument_group('training')
+    p.add_argument(
+        '--seed', type=number(int, 0), default=0, help='of all that is random'
+    )
     p.add_argument('--n_epochs', type=number(int, 1), default=50, help='times all data')
     p.add_argument(
         '--batch_size',
@@ -53,6 +66,18 @@ def define_argparser():
     )
     p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
     p.add_argument(
+        '--verbose',
+        type=int,
+        choices=[0, 1, 2],
+        default=2,
+        help='0: silent, 1: a line an epoch, 2: a progress bar too',
+    )
+
+
+def add_model_options(parser):
+    """Add the options that say what kind of network learns."""
+    p = parser.add_argument_group('model')
+    p.add_argument(
         '--hidden_sizes',
         type=number(int, 1),
         nargs='+',
@@ -60,16 +85,8 @@ def define_argparser():
         help="sizes of the encoder's hidden layers, the decoder's in reverse",
     )
     p.add_argument(
-        '--btl_size', type=number(int, 1), default=2, help='size of the bottleneck'
+        '--btl_size', type=number(int, 1), default=2, help='of the bottleneck'
     )
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
-    return p
 
 
 def main(config):

@@ -63,10 +63,8 @@ def predict(model, x, batch_size=1024):
 
     device = next(model.parameters()).device
     with torch.no_grad():
-        y_hat = [
-            model(x_i.to(device)).softmax(dim=-1).cpu() for x_i in x.split(batch_size)
-        ]
-    return torch.cat(y_hat)
+        y_hat = [model(x_i.to(device)).cpu() for x_i in x.split(batch_size)]
+    return torch.cat(y_hat).softmax(dim=-1)
 
 
 def read_image(fn):

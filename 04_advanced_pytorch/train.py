@@ -25,10 +25,15 @@ from utils import (
 def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Train a classifier of handwritten digits.')
+    add_data_options(p)
+    add_training_options(p)
+    add_model_options(p)
+    return p
 
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
+
+def add_data_options(parser):
+    """Add the options that say what to learn from."""
+    p = parser.add_argument_group('data')
     p.add_argument(
         '--dataset',
         choices=['auto', 'mnist', 'fashion_mnist', 'digits'],
@@ -42,6 +47,14 @@ def define_argparser():
         default=0.1,
         help='share of the training images to validate on',
     )
+
+
+def add_training_options(parser):
+    """Add the options that say how to learn."""
+    p = parser.add_argument_group('training')
+    p.add_argument(
+        '--seed', type=number(int, 0), default=0, help='of all that is random'
+    )
     p.add_argument('--n_epochs', type=number(int, 1), default=50, help='times all data')
     p.add_argument(
         '--batch_size',
@@ -50,19 +63,6 @@ def define_argparser():
         help='images a step; batch normalisation needs two',
     )
     p.add_argument('--lr', type=number(float, 0.0), default=5e-4, help='learning rate')
-    p.add_argument(
-        '--hidden_sizes',
-        type=number(int, 1),
-        nargs='+',
-        default=[500, 300, 100],
-        help='sizes of the hidden layers',
-    )
-    p.add_argument(
-        '--dropout_p',
-        type=number(float, 0.0, 0.95),
-        default=0.4,
-        help='share of the pixels to blank out in training',
-    )
     p.add_argument(
         '--verbose',
         type=int,
@@ -82,7 +82,24 @@ def define_argparser():
         action='store_true',
         help='go on from model.last.pth, with the same options',
     )
-    return p
+
+
+def add_model_options(parser):
+    """Add the options that say what kind of network learns."""
+    p = parser.add_argument_group('model')
+    p.add_argument(
+        '--hidden_sizes',
+        type=number(int, 1),
+        nargs='+',
+        default=[500, 300, 100],
+        help='sizes of the hidden layers',
+    )
+    p.add_argument(
+        '--dropout_p',
+        type=number(float, 0.0, 0.95),
+        default=0.4,
+        help='share of the input to blank out in training',
+    )
 
 
 def main(config):

@@ -187,7 +187,7 @@ def load_checkpoint(fn, chapter):
             # Of a strange file, torch says in many lines what we say in one.
             warnings.simplefilter('ignore')
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
-        found = str(checkpoint['chapter'])
+            found = str(checkpoint['chapter'])
     except OSError as error:
         raise InputError(f'{fn}: {expected}: {error.strerror}') from error
     except Exception as error:

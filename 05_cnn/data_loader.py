@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from utils import InputError, log
@@ -148,7 +149,8 @@ def load_mnist(dataset, data_dir, is_train=True):
         is_train: the training split, else the test split.
 
     Returns:
-        x: a float tensor of shape (n_images, 784), from 0 (paper) to 1 (ink).
+        x: a float tensor of shape (n_images, 1, 28, 28): one channel of grey, from 0
+            (paper) to 1 (ink).
         y: a long tensor of shape (n_images,), from 0 to 9.
 
     Raises:
@@ -172,8 +174,8 @@ def load_mnist(dataset, data_dir, is_train=True):
         if labels.max() > 9:
             raise InputError(f'{fns[1]}: expected labels from 0 to 9')
 
-    x = torch.from_numpy(images / np.float32(255)).flatten(1)
-    # |x| = (n_images, 784)
+    x = torch.from_numpy(images / np.float32(255)).unsqueeze(1)
+    # |x| = (n_images, 1, 28, 28)
     y = torch.from_numpy(labels.astype(np.int64))
     # |y| = (n_images,)
     return x, y
@@ -244,28 +246,73 @@ class MemoryDataset(Dataset):
         return self[torch.tensor(indices)]
 
 
-def get_loader(tensors, batch_size, is_train):
+def augment(x, max_angle=0.2, max_shift=0.1, max_scale=0.1):
+    """Turn, shift and scale each image of a batch a little, at random.
+
+    Arguments:
+        x: a float tensor of shape (batch_size, n_channels, height, width), 0 at its
+            edges.
+        max_angle: in radians.
+        max_shift: as a share of the image's size.
+        max_scale: as a share of the object's size.
+    """
+
+    def draw(limit):
+        return torch.empty(len(x)).uniform_(-limit, limit)
+
+    angle, scale = draw(max_angle), 1 + draw(max_scale)
+    sine, cosine = angle.sin() * scale, angle.cos() * scale
+    # The grid goes from -1 to 1, so a shift counts twice in it.
+    right, down = draw(2 * max_shift), draw(2 * max_shift)
+    matrix = torch.stack([cosine, -sine, right, sine, cosine, down], dim=1).view(
+        -1, 2, 3
+    )
+    # |matrix| = (batch_size, 2, 3)
+    grid = functional.affine_grid(matrix, x.shape, align_corners=False)
+    # |grid| = (batch_size, height, width, 2)
+    return functional.grid_sample(x, grid, align_corners=False)
+
+
+def get_loader(tensors, batch_size, is_train, transform=None):
     """Return a DataLoader of tensors, which shuffles them for training.
 
     Arguments:
-        tensors: all with the same number of rows.
+        tensors: all with the same number of rows, the first of them x.
+        transform: what to do with each batch of x.
     """
+
+    def collate(batch):
+        # The batch is a batch already: there is nothing to stack.
+        x, *others = batch
+        return (transform(x) if transform else x, *others)
+
     return DataLoader(
         MemoryDataset(*tensors),
         batch_size=batch_size,
         shuffle=is_train,
         # A last batch of one sample would have no variance for batch normalisation.
         drop_last=is_train and len(tensors[0]) >= batch_size,
-        # The batch is a batch already: there is nothing to collate.
-        collate_fn=tuple,
+        collate_fn=collate,
     )
 
 
 def get_loaders(config):
-    """Return the DataLoaders for training and validation."""
+    """Return the DataLoaders for training and validation, and what normalises x.
+
+    Returns:
+        The two loaders, and the mean and std of all pixels of the training images.
+    """
     x, y = load_mnist(config.dataset, config.data_dir, is_train=True)
     train_data, valid_data = split_data(x, y, config.valid_ratio, config.seed)
-    return (
-        get_loader(train_data, config.batch_size, is_train=True),
-        get_loader(valid_data, config.batch_size, is_train=False),
-    )
+    mean, std = train_data[0].mean().item(), train_data[0].std().item()
+
+    def normalise(x):
+        return (x - mean) / std
+
+    def augment_and_normalise(x):
+        return normalise(augment(x))
+
+    transform = augment_and_normalise if config.augment else normalise
+    train_loader = get_loader(train_data, config.batch_size, True, transform)
+    valid_loader = get_loader(valid_data, config.batch_size, False, normalise)
+    return train_loader, valid_loader, mean, std

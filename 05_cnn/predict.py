@@ -36,25 +36,20 @@ def define_argparser():
 
 def load_model(checkpoint):
     """Build the classifier that a checkpoint describes, ready to predict."""
-    from model import FullyConnectedClassifier
+    from model import get_model
 
-    config = checkpoint['config']
-    model = FullyConnectedClassifier(
-        input_size=28 * 28,
-        output_size=len(checkpoint['class_names']),
-        hidden_sizes=config['hidden_sizes'],
-        dropout_p=config['dropout_p'],
-    )
+    model = get_model(checkpoint['config'], len(checkpoint['class_names']))
     model.load_state_dict(checkpoint['model'])
     model.eval()
     return model
 
 
-def predict(model, x, batch_size=1024):
+def predict(model, x, checkpoint, batch_size=1024):
     """Return the probability of each class for each image.
 
     Arguments:
-        x: a float tensor of shape (n_images, 784), on the CPU.
+        x: a float tensor of shape (n_images, 1, 28, 28), on the CPU, from 0 to 1.
+        checkpoint: holds the mean and std that the model was trained with.
 
     Returns:
         A float tensor of shape (n_images, n_classes), on the CPU.
@@ -62,6 +57,7 @@ def predict(model, x, batch_size=1024):
     import torch
 
     device = next(model.parameters()).device
+    x = (x - checkpoint['mean']) / checkpoint['std']
     with torch.no_grad():
         y_hat = [
             model(x_i.to(device)).softmax(dim=-1).cpu() for x_i in x.split(batch_size)
@@ -146,7 +142,7 @@ def draw_images(figure, title, x, captions):
 
     Arguments:
         figure: the matplotlib Figure, or a part of one, to draw on.
-        x: a float tensor of shape (n_images, 784).
+        x: a float tensor of shape (n_images, 1, 28, 28).
         captions: n_images strings.
     """
     figure.suptitle(title)
@@ -155,7 +151,7 @@ def draw_images(figure, title, x, captions):
     for axes in grid.flat:
         axes.axis('off')
     for axes, image, caption in zip(grid.flat, x, captions, strict=False):
-        axes.imshow(image.view(28, 28), cmap='gray_r', vmin=0, vmax=1)
+        axes.imshow(image.squeeze(0), cmap='gray_r', vmin=0, vmax=1)
         axes.set_title(caption, fontsize=8)
 
 
@@ -185,7 +181,7 @@ def score(model, checkpoint, config):
     data_dir = config.data_dir or checkpoint['config']['data_dir']
     x, y = load_mnist(dataset, data_dir, is_train=False)
 
-    p, y_hat = predict(model, x).max(dim=-1)
+    p, y_hat = predict(model, x, checkpoint).max(dim=-1)
     # |p| = (n_images,)
     # |y_hat| = (n_images,)
     confusions = count_confusions(y, y_hat, len(class_names))
@@ -211,7 +207,7 @@ def score(model, checkpoint, config):
         ]
         draw_images(part, title, x[chosen], captions)
     draw_confusions(right, confusions, class_names)
-    return figure
+    return figure, x
 
 
 def read_images(model, checkpoint, config):
@@ -219,9 +215,9 @@ def read_images(model, checkpoint, config):
     import torch
     from matplotlib.figure import Figure
 
-    x = torch.from_numpy(np.stack([read_image(fn) for fn in config.image])).flatten(1)
-    # |x| = (n_images, 784)
-    p, y_hat = predict(model, x).topk(3)
+    x = torch.from_numpy(np.stack([read_image(fn) for fn in config.image])).unsqueeze(1)
+    # |x| = (n_images, 1, 28, 28)
+    p, y_hat = predict(model, x, checkpoint).topk(3)
     # |p| = (n_images, 3)
     # |y_hat| = (n_images, 3)
 
@@ -236,20 +232,59 @@ def read_images(model, checkpoint, config):
 
     figure = Figure(figsize=(5, 5), layout='constrained')
     draw_images(figure, 'What the model saw, and what it says', x, captions)
+    return figure, x
+
+
+def draw_filters(model, x, checkpoint):
+    """Draw the filters of the first layer, and what each sees in an image.
+
+    Arguments:
+        x: a float tensor of shape (1, 28, 28), from 0 to 1.
+
+    Returns:
+        A matplotlib Figure: above the filters, white for weights above 0; below the
+        features that each of them makes of the image.
+    """
+    import torch
+    from matplotlib.figure import Figure
+
+    layer = model.blocks[0].layers[0]
+    filters = layer.weight.detach().cpu()
+    # |filters| = (n_filters, 1, 3, 3)
+    x = (x - checkpoint['mean']) / checkpoint['std']
+    with torch.no_grad():
+        features = layer(x.unsqueeze(0).to(layer.weight.device)).squeeze(0).cpu()
+    # |features| = (n_filters, 28, 28)
+
+    n_columns = min(16, len(filters))
+    figure = Figure(figsize=(n_columns, 2.5), layout='constrained')
+    figure.suptitle('The first filters, and what they see in a digit')
+    grid = figure.subplots(2, n_columns, squeeze=False)
+    for column, one_filter, feature in zip(grid.T, filters, features, strict=False):
+        limit = filters.abs().max()
+        column[0].imshow(one_filter.squeeze(0), cmap='gray', vmin=-limit, vmax=limit)
+        column[1].imshow(feature, cmap='gray')
+    for axes in grid.flat:
+        axes.axis('off')
     return figure
 
 
 def main(config):
     """Predict, print and draw."""
     device = get_device(config.gpu_id)
-    checkpoint = load_checkpoint(config.model_fn, '04_advanced_pytorch')
+    checkpoint = load_checkpoint(config.model_fn, '05_cnn')
     model = load_model(checkpoint).to(device)
 
     use = read_images if config.image else score
-    figure = use(model, checkpoint, config)
+    figure, x = use(model, checkpoint, config)
     figure_fn = config.figure_fn or Path(config.model_fn).with_suffix('.predict.png')
     save_figure(figure, figure_fn)
     log(f'picture: {figure_fn}')
+
+    if checkpoint['config']['model'] == 'cnn':
+        filters_fn = Path(figure_fn).with_suffix('.filters.png')
+        save_figure(draw_filters(model, x[0], checkpoint), filters_fn)
+        log(f'filters: {filters_fn}')
 
 
 if __name__ == '__main__':

@@ -1,7 +1,8 @@
-"""Train a classifier of handwritten digits with Ignite.
+"""Train a convolutional classifier of handwritten digits.
 
     python train.py --model_fn model.pth
-    python train.py --model_fn model.pth --resume
+    python train.py --model_fn model.pth --model fc
+    python train.py --model_fn model.pth --augment
 
 This file is the table of contents: device, data, model, criterion and optimizer,
 trainer, save.
@@ -24,11 +25,16 @@ from utils import (
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_argparser(description='Train a classifier of handwritten digits.')
+    p = get_argparser(description='Train a convolutional classifier of digits.')
+    add_data_options(p)
+    add_training_options(p)
+    add_model_options(p)
+    return p
 
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
+
+def add_data_options(parser):
+    """Add the options that say what to learn from."""
+    p = parser.add_argument_group('data')
     p.add_argument(
         '--dataset',
         choices=['auto', 'mnist', 'fashion_mnist', 'digits'],
@@ -42,27 +48,27 @@ def define_argparser():
         default=0.1,
         help='share of the training images to validate on',
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=50, help='times all data')
+    p.add_argument(
+        '--augment',
+        action='store_true',
+        help='turn, shift and scale the training images',
+    )
+
+
+def add_training_options(parser):
+    """Add the options that say how to learn."""
+    p = parser.add_argument_group('training')
+    p.add_argument(
+        '--seed', type=number(int, 0), default=0, help='of all that is random'
+    )
+    p.add_argument('--n_epochs', type=number(int, 1), default=20, help='times all data')
     p.add_argument(
         '--batch_size',
-        type=number(int, 2),
-        default=256,
-        help='images a step; batch normalisation needs two',
-    )
-    p.add_argument('--lr', type=number(float, 0.0), default=5e-4, help='learning rate')
-    p.add_argument(
-        '--hidden_sizes',
         type=number(int, 1),
-        nargs='+',
-        default=[500, 300, 100],
-        help='sizes of the hidden layers',
+        default=64,
+        help='images a step; batch normalisation of fc needs two',
     )
-    p.add_argument(
-        '--dropout_p',
-        type=number(float, 0.0, 0.95),
-        default=0.4,
-        help='share of the pixels to blank out in training',
-    )
+    p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
     p.add_argument(
         '--verbose',
         type=int,
@@ -82,7 +88,32 @@ def define_argparser():
         action='store_true',
         help='go on from model.last.pth, with the same options',
     )
-    return p
+
+
+def add_model_options(parser):
+    """Add the options that say what kind of network learns."""
+    p = parser.add_argument_group('model')
+    p.add_argument('--model', choices=['fc', 'cnn'], default='cnn', help='its kind')
+    p.add_argument(
+        '--hidden_sizes',
+        type=number(int, 1),
+        nargs='+',
+        default=[500, 300, 100],
+        help='sizes of the hidden layers of fc',
+    )
+    p.add_argument(
+        '--dropout_p',
+        type=number(float, 0.0, 0.95),
+        default=0.4,
+        help='share of the input or features to blank out',
+    )
+    p.add_argument(
+        '--channel_sizes',
+        type=number(int, 1),
+        nargs='+',
+        default=[16, 32, 64, 128],
+        help='channels after each block of cnn',
+    )
 
 
 def main(config):
@@ -91,7 +122,7 @@ def main(config):
     from torch import nn, optim
 
     from data_loader import CLASS_NAMES, find_dataset, get_loaders
-    from model import FullyConnectedClassifier
+    from model import get_model
     from trainer import Trainer
 
     check_model_fn(config.model_fn)
@@ -100,29 +131,26 @@ def main(config):
 
     # Data
     config.dataset = find_dataset(config.dataset, config.data_dir)
-    train_loader, valid_loader = get_loaders(config)
+    train_loader, valid_loader, mean, std = get_loaders(config)
     log(f'{config.dataset}: {len(train_loader.dataset)} images to train on')
 
     # Model, criterion and optimizer
     class_names = CLASS_NAMES[config.dataset]
-    model = FullyConnectedClassifier(
-        input_size=28 * 28,
-        output_size=len(class_names),
-        hidden_sizes=config.hidden_sizes,
-        dropout_p=config.dropout_p,
-    ).to(device)
+    model = get_model(vars(config), len(class_names)).to(device)
     crit = nn.CrossEntropyLoss()
     optimizer = optim.Adam(model.parameters(), lr=config.lr)
 
     # Trainer
     checkpoint = {
-        'chapter': '04_advanced_pytorch',
+        'chapter': '05_cnn',
         'config': vars(config),
         'class_names': class_names,
+        'mean': mean,
+        'std': std,
     }
     metrics = {'accuracy': Accuracy(device=device)}
     trainer = Trainer(model, crit, optimizer, metrics, checkpoint)
-    state = load_last(config, '04_advanced_pytorch') if config.resume else None
+    state = load_last(config, '05_cnn') if config.resume else None
     if state:
         trainer.load_state_dict(state)
     try:

@@ -24,7 +24,14 @@ from utils import (
 def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Train a classifier of tumours.')
+    add_training_options(p)
+    add_model_options(p)
+    return p
 
+
+def add_training_options(parser):
+    """Add the options that say how to learn."""
+    p = parser.add_argument_group('training')
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of all that is random'
     )
@@ -37,20 +44,7 @@ def define_argparser():
         default=32,
         help='rows a step; batch normalisation needs two',
     )
-    p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
-    p.add_argument(
-        '--hidden_sizes',
-        type=number(int, 1),
-        nargs='+',
-        default=[20, 10],
-        help='sizes of the hidden layers',
-    )
-    p.add_argument(
-        '--dropout_p',
-        type=number(float, 0.0, 0.95),
-        default=0.2,
-        help='share of the numbers to blank out in training',
-    )
+    p.add_argument('--lr', type=number(float, 0.0), default=5e-4, help='learning rate')
     p.add_argument(
         '--verbose',
         type=int,
@@ -64,7 +58,24 @@ def define_argparser():
         default=20,
         help='epochs without a better model after which to stop, 0: never',
     )
-    return p
+
+
+def add_model_options(parser):
+    """Add the options that say what kind of network learns."""
+    p = parser.add_argument_group('model')
+    p.add_argument(
+        '--hidden_sizes',
+        type=number(int, 1),
+        nargs='+',
+        default=[20, 10],
+        help='sizes of the hidden layers',
+    )
+    p.add_argument(
+        '--dropout_p',
+        type=number(float, 0.0, 0.95),
+        default=0.2,
+        help='share of the input to blank out in training',
+    )
 
 
 def main(config):
