@@ -173,10 +173,8 @@ def draw_confusions(figure, confusions, class_names):
             axes.text(j, i, count or '', ha='center', va='center', fontsize=8)
 
 
-def score(model, checkpoint, config):
+def score(model, checkpoint, config, figure):
     """Print and draw how well the model reads the test split."""
-    from matplotlib.figure import Figure
-
     dataset = checkpoint['config']['dataset']
     class_names = checkpoint['class_names']
     data_dir = config.data_dir or checkpoint['config']['data_dir']
@@ -195,7 +193,6 @@ def score(model, checkpoint, config):
     for name, counts in zip(class_names, confusions.tolist(), strict=True):
         print(name, *counts, sep='\t')
 
-    figure = Figure(figsize=(15, 5), layout='constrained')
     left, middle, right = figure.subfigures(1, 3)
     for part, title, chosen in (
         (left, 'Read right', y_hat == y),
@@ -208,13 +205,11 @@ def score(model, checkpoint, config):
         ]
         draw_images(part, title, x[chosen], captions)
     draw_confusions(right, confusions, class_names)
-    return figure
 
 
-def read_images(model, checkpoint, config):
+def read_images(model, checkpoint, config, figure):
     """Print and draw what the model takes a person's own pictures for."""
     import torch
-    from matplotlib.figure import Figure
 
     x = torch.from_numpy(np.stack([read_image(fn) for fn in config.image])).flatten(1)
     # |x| = (n_images, 784)
@@ -231,19 +226,20 @@ def read_images(model, checkpoint, config):
         print(fn, *answers, sep='\t')
         captions.append(answers[0])
 
-    figure = Figure(figsize=(5, 5), layout='constrained')
     draw_images(figure, 'What the model saw, and what it says', x, captions)
-    return figure
 
 
 def main(config):
     """Predict, print and draw."""
+    from matplotlib.figure import Figure
+
     device = get_device(config.gpu_id)
     checkpoint = load_checkpoint(config.model_fn, '02_mnist_tutorial')
     model = load_model(checkpoint).to(device)
 
+    figure = Figure(figsize=(15, 5), layout='constrained')
     use = read_images if config.image else score
-    figure = use(model, checkpoint, config)
+    use(model, checkpoint, config, figure)
     figure_fn = config.figure_fn or Path(config.model_fn).with_suffix('.predict.png')
     save_figure(figure, figure_fn)
     log(f'picture: {figure_fn}')

@@ -170,10 +170,8 @@ def draw_confusions(figure, confusions, class_names):
             axes.text(j, i, count or '', ha='center', va='center', fontsize=8)
 
 
-def score(model, checkpoint, config):
+def score(model, checkpoint, config, figure):
     """Print and draw how well the model reads the test split."""
-    from matplotlib.figure import Figure
-
     from data_loader import load_mnist
 
     dataset = checkpoint['config']['dataset']
@@ -194,7 +192,6 @@ def score(model, checkpoint, config):
     for name, counts in zip(class_names, confusions.tolist(), strict=True):
         print(name, *counts, sep='\t')
 
-    figure = Figure(figsize=(15, 5), layout='constrained')
     left, middle, right = figure.subfigures(1, 3)
     for part, title, chosen in (
         (left, 'Read right', y_hat == y),
@@ -207,13 +204,12 @@ def score(model, checkpoint, config):
         ]
         draw_images(part, title, x[chosen], captions)
     draw_confusions(right, confusions, class_names)
-    return figure, x
+    return x
 
 
-def read_images(model, checkpoint, config):
+def read_images(model, checkpoint, config, figure):
     """Print and draw what the model takes a person's own pictures for."""
     import torch
-    from matplotlib.figure import Figure
 
     x = torch.from_numpy(np.stack([read_image(fn) for fn in config.image])).unsqueeze(1)
     # |x| = (n_images, 1, 28, 28)
@@ -230,61 +226,54 @@ def read_images(model, checkpoint, config):
         print(fn, *answers, sep='\t')
         captions.append(answers[0])
 
-    figure = Figure(figsize=(5, 5), layout='constrained')
     draw_images(figure, 'What the model saw, and what it says', x, captions)
-    return figure, x
+    return x
 
 
-def draw_filters(model, x, checkpoint):
-    """Draw the filters of the first layer, and what each sees in an image.
+def draw_filters(figure, model, x):
+    """Draw the filters of the first layer of cnn, and what each sees in an image.
 
     Arguments:
-        x: a float tensor of shape (1, 28, 28), from 0 to 1.
-
-    Returns:
-        A matplotlib Figure: above the filters, white for weights above 0; below the
-        features that each of them makes of the image.
+        figure: the matplotlib Figure, or a part of one, to draw on.
+        x: a float tensor of shape (1, 28, 28), normalised.
     """
     import torch
-    from matplotlib.figure import Figure
 
     layer = model.blocks[0].layers[0]
     filters = layer.weight.detach().cpu()
     # |filters| = (n_filters, 1, 3, 3)
-    x = (x - checkpoint['mean']) / checkpoint['std']
     with torch.no_grad():
         features = layer(x.unsqueeze(0).to(layer.weight.device)).squeeze(0).cpu()
     # |features| = (n_filters, 28, 28)
 
-    n_columns = min(16, len(filters))
-    figure = Figure(figsize=(n_columns, 2.5), layout='constrained')
-    figure.suptitle('The first filters, and what they see in a digit')
-    grid = figure.subplots(2, n_columns, squeeze=False)
+    figure.suptitle('Filters of the first layer, white above 0, and what each sees')
+    limit = filters.abs().max()
+    grid = figure.subplots(2, min(16, len(filters)), squeeze=False)
     for column, one_filter, feature in zip(grid.T, filters, features, strict=False):
-        limit = filters.abs().max()
         column[0].imshow(one_filter.squeeze(0), cmap='gray', vmin=-limit, vmax=limit)
         column[1].imshow(feature, cmap='gray')
     for axes in grid.flat:
         axes.axis('off')
-    return figure
 
 
 def main(config):
     """Predict, print and draw."""
+    from matplotlib.figure import Figure
+
     device = get_device(config.gpu_id)
     checkpoint = load_checkpoint(config.model_fn, '05_cnn')
     model = load_model(checkpoint).to(device)
 
+    figure = Figure(figsize=(15, 8), layout='constrained')
+    top, bottom = figure.subfigures(2, 1, height_ratios=[5, 3])
     use = read_images if config.image else score
-    figure, x = use(model, checkpoint, config)
+    x = use(model, checkpoint, config, top)
+    if checkpoint['config']['model'] == 'cnn':
+        x = (x[0] - checkpoint['mean']) / checkpoint['std']
+        draw_filters(bottom, model, x)
     figure_fn = config.figure_fn or Path(config.model_fn).with_suffix('.predict.png')
     save_figure(figure, figure_fn)
     log(f'picture: {figure_fn}')
-
-    if checkpoint['config']['model'] == 'cnn':
-        filters_fn = Path(figure_fn).with_suffix('.filters.png')
-        save_figure(draw_filters(model, x[0], checkpoint), filters_fn)
-        log(f'filters: {filters_fn}')
 
 
 if __name__ == '__main__':

@@ -180,6 +180,12 @@ def run_quickly(folder, *arguments, handicap=None, check=False):
     return process
 
 
+def run_here(module, *arguments):
+    """Run a program of a loaded chapter, its `main` alone, in this very process."""
+    arguments = ['--gpu_id', '-1', *map(str, arguments)]
+    module.main(module.define_argparser().parse_args(arguments))
+
+
 def drop_capabilities():
     """Let the permissions of files count for root too, if it is root who tests."""
     if os.geteuid() == 0:

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from attacks import run_here
 from chapters import copy_chapter, importable, load_chapter, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,12 +25,6 @@ def chapter():
         yield loaded
 
 
-def run_main(module, *arguments):
-    """Runs a program of the chapter in this process."""
-    arguments = ['--gpu_id', '-1', *map(str, arguments)]
-    module.main(module.define_argparser().parse_args(arguments))
-
-
 def read_results(stdout):
     """Returns the numbers of lines such as `w: 0.5` by name."""
     pairs = (line.split(': ') for line in stdout.splitlines())
@@ -42,7 +37,7 @@ def checkpoints(chapter, tmp_path_factory):
     folder = tmp_path_factory.mktemp('checkpoints')
     fns = {'main': folder / 'main.pth', 'train': folder / 'train.pth'}
     for name, fn in fns.items():
-        run_main(getattr(chapter, name), '--model_fn', fn, '--verbose', 0)
+        run_here(getattr(chapter, name), '--model_fn', fn, '--verbose', 0)
     return fns
 
 
@@ -50,7 +45,7 @@ def test_main_and_train_are_the_same_program(chapter, tmp_path, capsys):
     outputs, weights = [], []
     for program in (chapter.main, chapter.train):
         model_fn = tmp_path / f'{program.__name__}.pth'
-        run_main(program, '--model_fn', model_fn, '--seed', 3, '--verbose', 2)
+        run_here(program, '--model_fn', model_fn, '--seed', 3, '--verbose', 2)
         outputs.append(capsys.readouterr())
         weights.append(torch.load(model_fn, weights_only=True)['model'])
 
@@ -64,7 +59,7 @@ def test_seed_decides_where_training_starts(chapter, tmp_path, capsys):
     first_losses = []
     for seed in (0, 0, 1):
         arguments = ('--seed', seed, '--n_epochs', 1, '--verbose', 2)
-        run_main(chapter.main, '--model_fn', tmp_path / 'model.pth', *arguments)
+        run_here(chapter.main, '--model_fn', tmp_path / 'model.pth', *arguments)
         first_losses.append(capsys.readouterr().err)
 
     assert first_losses[0] == first_losses[1] != first_losses[2]
@@ -72,7 +67,7 @@ def test_seed_decides_where_training_starts(chapter, tmp_path, capsys):
 
 @pytest.mark.parametrize('program', ['main', 'train'])
 def test_it_learns_the_best_line(chapter, program, tmp_path, capsys):
-    run_main(getattr(chapter, program), '--model_fn', tmp_path / 'model.pth')
+    run_here(getattr(chapter, program), '--model_fn', tmp_path / 'model.pth')
 
     found = read_results(capsys.readouterr().out)
     assert list(found) == ['w', 'b', 'closed_form_w', 'closed_form_b']
@@ -107,7 +102,7 @@ def test_a_loss_beyond_all_numbers_ends_the_training(chapter, program, tmp_path)
     arguments = ('--data_fn', data_fn, '--model_fn', model_fn)
 
     with pytest.raises(chapter.utils.InputError) as failure:
-        run_main(getattr(chapter, program), *arguments)
+        run_here(getattr(chapter, program), *arguments)
 
     assert str(failure.value) == 'loss=inf in epoch 1: lower --lr'
     assert not model_fn.exists()
@@ -273,7 +268,7 @@ def predict(chapter, monkeypatch, capsys):
     def run_predict(model_fn, stdin, *arguments):
         binary = io.BytesIO(stdin)
         monkeypatch.setattr(sys, 'stdin', io.TextIOWrapper(binary, encoding='utf-8'))
-        run_main(chapter.predict, '--model_fn', model_fn, *arguments)
+        run_here(chapter.predict, '--model_fn', model_fn, *arguments)
         return capsys.readouterr().out
 
     return run_predict
