@@ -81,7 +81,7 @@ def add_model_options(parser):
         '--hidden_sizes',
         type=number(int, 1),
         nargs='+',
-        default=[500, 200, 100, 50, 20, 10],
+        default=[500, 200, 100, 50],
         help="sizes of the encoder's hidden layers, the decoder's in reverse",
     )
     p.add_argument(

@@ -88,6 +88,9 @@ def read_image(fn):
     try:
         with Image.open(fn) as file:
             image = ImageOps.exif_transpose(file)
+            if image.mode.startswith('I'):
+                # 16 bits a pixel, of which Pillow would cut the bright ones off.
+                image = image.point(lambda value: value * (1 / 256))
             image.thumbnail((400, 400))
             image = image.convert('RGBA')
     except Exception as error:

@@ -148,9 +148,10 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
-        picture_fn = Path(config.model_fn).with_suffix('.png')
-        draw_learning_curve(trainer.history, picture_fn)
-        log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
+        if trainer.history['train_loss']:
+            picture_fn = Path(config.model_fn).with_suffix('.png')
+            draw_learning_curve(trainer.history, picture_fn)
+            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

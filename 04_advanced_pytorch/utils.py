@@ -215,6 +215,8 @@ def load_last(config, chapter):
         log(f'{last_fn}: not there yet, so the training starts from the beginning')
         return None
     state = load_checkpoint(last_fn, chapter)
+    if 'optimizer' not in state:
+        raise InputError(f'{last_fn}: expected the state of a training, found a model')
     free = {
         'model_fn',
         'gpu_id',

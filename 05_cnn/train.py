@@ -2,12 +2,13 @@
 
     python train.py --model_fn model.pth
     python train.py --model_fn model.pth --model fc
-    python train.py --model_fn model.pth --augment
+    python train.py --model_fn model.pth --no-augment
 
 This file is the table of contents: device, data, model, criterion and optimizer,
 trainer, save.
 """
 
+import argparse
 from pathlib import Path
 
 from utils import (
@@ -50,7 +51,8 @@ def add_data_options(parser):
     )
     p.add_argument(
         '--augment',
-        action='store_true',
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help='turn, shift and scale the training images',
     )
 
@@ -61,14 +63,14 @@ def add_training_options(parser):
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of all that is random'
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=20, help='times all data')
+    p.add_argument('--n_epochs', type=number(int, 1), default=30, help='times all data')
     p.add_argument(
         '--batch_size',
         type=number(int, 1),
         default=64,
         help='images a step; batch normalisation of fc needs two',
     )
-    p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
+    p.add_argument('--lr', type=number(float, 0.0), default=5e-4, help='learning rate')
     p.add_argument(
         '--verbose',
         type=int,
@@ -159,9 +161,10 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
-        picture_fn = Path(config.model_fn).with_suffix('.png')
-        draw_learning_curve(trainer.history, picture_fn)
-        log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
+        if trainer.history['train_loss']:
+            picture_fn = Path(config.model_fn).with_suffix('.png')
+            draw_learning_curve(trainer.history, picture_fn)
+            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ This file is the table of contents: device, data, model, criterion and optimizer
 trainer, save.
 """
 
+import argparse
 from pathlib import Path
 
 from utils import (
@@ -50,7 +51,8 @@ def add_data_options(parser):
     )
     p.add_argument(
         '--augment',
-        action='store_true',
+        action=argparse.BooleanOptionalAction,
+        default=True,
         help='turn, shift and scale the training images',
     )
 
@@ -61,7 +63,7 @@ def add_training_options(parser):
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of all that is random'
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=20, help='times all data')
+    p.add_argument('--n_epochs', type=number(int, 1), default=30, help='times all data')
     p.add_argument(
         '--batch_size',
         type=number(int, 1),
@@ -123,7 +125,7 @@ def add_model_options(parser):
         help='channels after each block of cnn',
     )
     p.add_argument('--hidden_size', type=number(int, 1), default=128, help='of rnn')
-    p.add_argument('--n_layers', type=number(int, 1), default=2, help='layers of rnn')
+    p.add_argument('--n_layers', type=number(int, 1), default=1, help='layers of rnn')
 
 
 def main(config):
@@ -169,9 +171,10 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
-        picture_fn = Path(config.model_fn).with_suffix('.png')
-        draw_learning_curve(trainer.history, picture_fn)
-        log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
+        if trainer.history['train_loss']:
+            picture_fn = Path(config.model_fn).with_suffix('.png')
+            draw_learning_curve(trainer.history, picture_fn)
+            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -102,7 +102,10 @@ class Trainer:
         logging.getLogger('ignite').setLevel(logging.CRITICAL)
 
         some_iterations = Events.ITERATION_COMPLETED(every=20)
-        self.trainer.add_event_handler(some_iterations, self._check_loss)
+        self.trainer.add_event_handler(
+            some_iterations,
+            lambda engine: self._check_loss(engine.state.output['loss'].item()),
+        )
         if self.config['verbose'] == 2 and sys.stderr.isatty():
             bar = ProgressBar()
             bar.attach(self.trainer, None, self._get_norms, some_iterations)
@@ -112,6 +115,7 @@ class Trainer:
             score_function=lambda engine: -engine.state.metrics['loss'],
             trainer=self.trainer,
         )
+        self.early_stopping.logger.setLevel(logging.CRITICAL)
         self.validator.add_event_handler(Events.COMPLETED, self.early_stopping)
 
     def _get_norms(self, output):
@@ -123,11 +127,11 @@ class Trainer:
             '|grad|': output['|grad|'],
         }
 
-    def _check_loss(self, engine):
+    def _check_loss(self, loss):
         """Stop before a loss that is not a number spoils what has been saved."""
-        loss = engine.state.output['loss'].item()
         if not math.isfinite(loss):
-            where = f'epoch {engine.state.epoch}, iteration {engine.state.iteration}'
+            state = self.trainer.state
+            where = f'epoch {state.epoch}, iteration {state.iteration}'
             raise InputError(f'loss={loss} in {where}: lower --lr')
 
     def train(self, train_loader, valid_loader):
@@ -137,43 +141,37 @@ class Trainer:
             train_loader, valid_loader: give batches of x and y.
 
         Raises:
-            InputError: the loss is not a number any more.
+            InputError: the loss is not a number any more, or the data has changed.
         """
         n_epochs = self.config['n_epochs']
-        is_stopped = self.early_stopping.counter >= self.early_stopping.patience
-        if self.trainer.state.epoch >= n_epochs or is_stopped:
+        state, patience = self.trainer.state, self.early_stopping.patience
+        if state.epoch >= n_epochs or self.early_stopping.counter >= patience:
             log('there is nothing left to train')
             return
+        if state.epoch_length not in (None, len(train_loader)):
+            raise InputError(f'expected {state.epoch_length} batches of data as before')
 
         if self.config['log_dir']:
             from torch.utils.tensorboard import SummaryWriter
 
-            next_epoch = self.trainer.state.epoch + 1
-            self.writer = SummaryWriter(self.config['log_dir'], purge_step=next_epoch)
+            log_dir = self.config['log_dir']
+            self.writer = SummaryWriter(log_dir, purge_step=state.epoch + 1)
         end_of_epoch = Events.EPOCH_COMPLETED
         self.trainer.add_event_handler(end_of_epoch, self._end_epoch, valid_loader)
         self.trainer.run(train_loader, max_epochs=n_epochs)
+        if self.early_stopping.counter >= patience:
+            log(f'no better model since epoch {state.epoch - patience}: stopped early')
 
     def _end_epoch(self, engine, valid_loader):
-        """Validate, save and report."""
-        self._check_loss(engine)
-        self.validator.run(valid_loader)
+        """Validate, report and save."""
+        valid_metrics = self.validator.run(valid_loader).metrics
         train_loss = engine.state.metrics['loss'].item()
-        valid_loss = self.validator.state.metrics['loss']
-        self.history['train_loss'].append(train_loss)
-        self.history['valid_loss'].append(valid_loss)
+        valid_loss = valid_metrics['loss']
+        self._check_loss(train_loss + valid_loss)
 
-        # Save: the best model first, so that a best loss always has its model
-        fn = self.config['model_fn']
-        if valid_loss < self.best_loss:
-            self.best_loss = valid_loss
-            save_checkpoint(self.checkpoint | {'model': self.model.state_dict()}, fn)
-        save_checkpoint(self.checkpoint | self.state_dict(), get_last_fn(fn))
-
-        # Report
-        valid_metrics = self.validator.state.metrics.items()
+        # Report: before saving, since an epoch that was saved is not run again
         report = {'train_loss': train_loss}
-        report |= {f'valid_{name}': value for name, value in valid_metrics}
+        report |= {f'valid_{name}': value for name, value in valid_metrics.items()}
         report |= self._get_norms(engine.state.output)
         del report['loss']
         epoch = engine.state.epoch
@@ -184,6 +182,15 @@ class Trainer:
             for name, value in report.items():
                 self.writer.add_scalar(name, value, epoch)
             self.writer.flush()
+
+        # Save: the best model first, so that a best loss always has its model
+        fn = self.config['model_fn']
+        if valid_loss < self.best_loss:
+            self.best_loss = valid_loss
+            save_checkpoint(self.checkpoint | {'model': self.model.state_dict()}, fn)
+        self.history['train_loss'].append(train_loss)
+        self.history['valid_loss'].append(valid_loss)
+        save_checkpoint(self.checkpoint | self.state_dict(), get_last_fn(fn))
 
     def state_dict(self):
         """Return all that the next epoch depends on."""
@@ -204,7 +211,7 @@ class Trainer:
         self.optimizer.load_state_dict(state['optimizer'])
         self.early_stopping.load_state_dict(state['early_stopping'])
         position = {name: state[name] for name in ('epoch', 'epoch_length')}
-        self.trainer.load_state_dict(position | {'max_epochs': self.config['n_epochs']})
+        self.trainer.load_state_dict(position | {'max_epochs': state['epoch']})
         self.best_loss = state['best_loss']
         self.history = state['history']
         set_random_state(state['random_state'])

@@ -57,6 +57,12 @@ CHAPTERS = [
     Chapter('01_linear_regression', ('train.py',), ('predict.py', '--x', '4.5')),
     Chapter('02_mnist_tutorial', ('train.py', *DIGITS), ('predict.py',)),
     Chapter('03_mnist_autoencoder', ('train.py', *DIGITS), ('predict.py',)),
+    Chapter(
+        '04_advanced_pytorch/custom_dataset',
+        ('train.py', '--n_epochs', '3', '--early_stop', '0'),
+        ('predict.py',),
+    ),
+    Chapter('04_advanced_pytorch', ('train.py', *DIGITS), ('predict.py',)),
 ]
 
 
@@ -65,14 +71,18 @@ CHAPTERS = [
 SERVER = multiprocessing.get_context('forkserver')
 SERVER.set_forkserver_preload(
     [
+        'ignite.handlers',
+        'ignite.metrics',
         'matplotlib.backends.backend_agg',
         'pandas',
         'PIL.Image',
         'pytest',
         'sklearn.datasets',
         'sklearn.decomposition',
+        'sklearn.metrics',
         'sklearn.model_selection',
         'torch._dynamo',
+        'torch.utils.tensorboard',
         'torchvision.datasets',
     ]
 )

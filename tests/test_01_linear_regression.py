@@ -42,14 +42,16 @@ def checkpoints(chapter, tmp_path_factory):
 
 
 def test_main_and_train_are_the_same_program(chapter, tmp_path, capsys):
-    outputs, weights = [], []
+    outputs, weights, pictures = [], [], []
     for program in (chapter.main, chapter.train):
         model_fn = tmp_path / f'{program.__name__}.pth'
         run_here(program, '--model_fn', model_fn, '--seed', 3, '--verbose', 2)
         outputs.append(capsys.readouterr())
         weights.append(torch.load(model_fn, weights_only=True)['model'])
+        pictures.append(model_fn.with_suffix('.png').read_bytes())
 
     assert outputs[0] == outputs[1]
+    assert pictures[0] == pictures[1]
     assert outputs[0].err.count('loss=') == 500
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -191,7 +193,7 @@ def test_bad_table(chapter, table, message, tmp_path):
     text = str(failure.value)
     assert text.startswith(f'{data_fn}:')
     assert message in text
-    assert len(text.splitlines()) == 1
+    assert text.splitlines() == [text]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ def test_any_table_is_read_or_refused(chapter, table, tmp_path_factory):
     try:
         x, y = load_table(chapter, data_fn)
     except chapter.utils.InputError as error:
-        assert len(str(error).splitlines()) == 1
+        assert str(error).splitlines() == [str(error)]
     else:
         assert x.shape == y.shape == (len(x), 1)
         assert len(x) >= 2

@@ -26,7 +26,7 @@ from attacks import (
     run_quickly,
     snapshot,
 )
-from chapters import all_chapters, copy_chapter, load_chapter
+from chapters import ROOT, all_chapters, copy_chapter, load_chapter, run
 
 IS_LONG = os.environ.get('TEST_LONG') == '1'
 N_INTERRUPTS = 20 if IS_LONG else 1
@@ -273,3 +273,27 @@ def test_wrong_options(chapter, options, copy_of, tmp_path):
     assert_refused(process, beginning)
     assert options[0] in process.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+PROGRAMS = [
+    f'{chapter}/{file.name}'
+    for chapter in all_chapters()
+    for file in sorted((ROOT / chapter).glob('*.py'))
+    if 'def define_argparser(' in file.read_text(encoding='utf-8')
+]
+
+
+@pytest.mark.parametrize('program', PROGRAMS)
+def test_help_comes_at_once_and_shows_every_default(program):
+    chapter, _, file_name = program.rpartition('/')
+
+    process = run(ROOT / chapter, '-X', 'importtime', file_name, '--help', check=True)
+
+    imported = {line.split('|')[-1].strip() for line in process.stderr.splitlines()}
+    assert 'argparse' in imported
+    assert not imported & {'torch', 'torchvision', 'sklearn', 'pandas', 'matplotlib'}
+    module = getattr(load_chapter(chapter), file_name.removesuffix('.py'))
+    shown = ''.join(process.stdout.split())
+    for action in module.define_argparser()._actions[1:]:
+        assert action.option_strings[0] in shown
+        assert ''.join(f'(default: {action.default})'.split()) in shown

@@ -4,7 +4,9 @@ scikit-learn ships the table: 569 tumours of the breast, each with 30 measuremen
 its cells' nuclei, benign or malignant (Street, Wolberg and Mangasarian 1993).
 """
 
-import math
+import io
+import sys
+from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -92,12 +94,11 @@ def get_loaders(config):
     return train_loader, valid_loader, mean, std
 
 
-def read_table(file, source, feature_names):
+def read_table(fn, feature_names):
     """Read rows of one's own from a CSV with the same columns, in any order.
 
     Arguments:
-        file: a path, or a file open for reading.
-        source: its name, for messages.
+        fn: a path, - for stdin.
 
     Returns:
         A float tensor of shape (n_rows, n_features).
@@ -107,8 +108,11 @@ def read_table(file, source, feature_names):
     """
     import pandas as pd
 
+    source = 'stdin' if fn == '-' else fn
     try:
-        table = pd.read_csv(file, dtype=str, skip_blank_lines=False)
+        # Given the name itself, pandas would fetch a URL, or unpack an archive.
+        content = sys.stdin.buffer.read() if fn == '-' else Path(fn).read_bytes()
+        table = pd.read_csv(io.BytesIO(content), dtype=str, skip_blank_lines=False)
     except OSError as error:
         raise InputError(f'{source}: {error.strerror}') from error
     except ValueError as error:
@@ -118,8 +122,11 @@ def read_table(file, source, feature_names):
     missing = [name for name in feature_names if name not in table.columns]
     if missing:
         raise InputError(f'{source}:1: expected a column {missing[0]!r}')
+    if not isinstance(table.index, pd.RangeIndex):
+        # What is too much in the first row, pandas takes for the names of the rows.
+        raise InputError(f'{source}:2: expected no more values than columns')
     numbers = table[feature_names].apply(pd.to_numeric, errors='coerce')
-    bad = ~numbers.astype('float32').abs().lt(math.inf)
+    bad = ~numbers.abs().le(torch.finfo(torch.float).max)
     if bad.any(axis=None):
         row = bad.any(axis=1).idxmax()
         column = bad.loc[row].idxmax()

@@ -8,7 +8,6 @@ The first prints accuracy, precision, recall and the area under the ROC curve, a
 that curve. The others print the probability of a malignant tumour, a line for each row.
 """
 
-import sys
 from pathlib import Path
 
 from utils import (
@@ -105,9 +104,7 @@ def main(config):
     model = load_model(checkpoint).to(device)
 
     if config.input_fn:
-        is_stdin = config.input_fn == '-'
-        file, source = (sys.stdin, 'stdin') if is_stdin else (config.input_fn,) * 2
-        x = read_table(file, source, get_feature_names())
+        x = read_table(config.input_fn, get_feature_names())
         # |x| = (n_rows, n_features)
         for p in predict(model, x, checkpoint).tolist():
             print(f'{p:.4f}')

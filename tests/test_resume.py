@@ -1,0 +1,505 @@
+"""A training that was killed goes on to the very result of one that was not.
+
+Whatever a chapter with `--resume` saves is compared bit by bit, except for what says by
+which road it was reached. A new chapter joins by an entry in CHAPTERS.
+"""
+
+import itertools
+import os
+import random
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+import torch
+from attacks import (
+    ON_PERMISSIONS,
+    READING,
+    Program,
+    kill_before_line,
+    run_here,
+    run_quickly,
+    snapshot,
+)
+from chapters import copy_chapter, importable, load_chapter
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+IS_LONG = os.environ.get('TEST_LONG') == '1'
+N_KILLS = 20 if IS_LONG else 3
+
+# Few images to train on, in several batches an epoch.
+DIGITS = ('--dataset', 'digits', '--valid_ratio', '0.8', '--batch_size', '64')
+N_EPOCHS = 10
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """How to train a tiny model of a chapter, and in which options it may differ.
+
+    Attributes:
+        options: those of the tiny model; whatever is random should be among them.
+        others: another value of each option on which the result depends.
+    """
+
+    options: tuple
+    others: dict
+
+
+OTHERS = {
+    'seed': 1,
+    'dataset': 'fashion_mnist',
+    'valid_ratio': 0.7,
+    'batch_size': 65,
+    'lr': 0.002,
+    'hidden_sizes': (20, 21),
+    'dropout_p': 0.3,
+    'early_stop': 7,
+}
+CONVOLUTION = OTHERS | {'augment': None, 'model': 'fc', 'channel_sizes': (2, 5)}
+RECURRENCE = CONVOLUTION | {'max_grad': 4.0, 'hidden_size': 9, 'n_layers': 2}
+CHAPTERS = {
+    '04_advanced_pytorch': Chapter(('--hidden_sizes', '20'), OTHERS),
+    '05_cnn': Chapter(('--channel_sizes', '2', '4'), CONVOLUTION),
+    '07_rnn': Chapter(('--hidden_size', '8', '--n_layers', '1'), RECURRENCE),
+}
+
+# The options that may change from a training to the one that goes on with it.
+FREE = {'model_fn', 'gpu_id', 'data_dir', 'n_epochs', 'verbose', 'log_dir', 'resume'}
+
+
+@pytest.fixture(scope='module', params=CHAPTERS)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope='module')
+def options(name):
+    return (*DIGITS, *CHAPTERS[name].options)
+
+
+@pytest.fixture(scope='module')
+def chapter(name):
+    """The loaded modules of the chapter, for what needs no process of its own."""
+    loaded = load_chapter(name)
+    with importable(loaded):
+        yield loaded
+
+
+@pytest.fixture(scope='module')
+def folder(name, tmp_path_factory):
+    """A copy of the chapter, for processes to run in."""
+    return copy_chapter(name, tmp_path_factory.mktemp('chapter'))
+
+
+@pytest.fixture(scope='module')
+def command(options):
+    """What a process trains with, but for the names of files."""
+    return ('train.py', '--gpu_id', '-1', *options, '--n_epochs', str(N_EPOCHS))
+
+
+@pytest.fixture(scope='module')
+def whole(folder, command, tmp_path_factory):
+    """The checkpoint of a training that nothing has disturbed, and its seconds."""
+    model_fn = tmp_path_factory.mktemp('whole') / 'x.pth'
+    # The first process of all waits until the libraries have been imported.
+    run_quickly(folder, 'train.py', '--help', check=True)
+    start = time.monotonic()
+    run_quickly(folder, *command, '--model_fn', model_fn, check=True)
+    return model_fn, time.monotonic() - start
+
+
+@pytest.fixture(scope='module')
+def stopped(chapter, options, tmp_path_factory):
+    """The checkpoint of a training that has ended after half of the epochs."""
+    model_fn = tmp_path_factory.mktemp('stopped') / 'x.pth'
+    n_epochs = ('--n_epochs', N_EPOCHS // 2)
+    run_here(chapter.train, *options, *n_epochs, '--model_fn', model_fn)
+    return model_fn
+
+
+@pytest.fixture
+def model_fn(stopped, tmp_path):
+    """A copy of the stopped training, to go on with."""
+    shutil.copytree(stopped.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / 'x.pth'
+
+
+def last_of(model_fn):
+    return model_fn.with_suffix('.last.pth')
+
+
+def load(fn):
+    return torch.load(fn, weights_only=True)
+
+
+def save(fn, **changes):
+    """Changes entries of a checkpoint."""
+    torch.save(load(fn) | changes, fn)
+
+
+def find_differences(value, other, path=''):
+    """Yields the paths at which two checkpoints are not the same, bit for bit."""
+    if isinstance(value, dict) and isinstance(other, dict):
+        for key in value.keys() | other.keys():
+            yield from find_differences(value.get(key), other.get(key), f'{path}/{key}')
+    elif isinstance(value, torch.Tensor) and isinstance(other, torch.Tensor):
+        if value.dtype != other.dtype or not torch.equal(value, other):
+            yield path
+    elif type(value) is not type(other) or value != other:
+        yield path
+
+
+def assert_same_result(model_fn, expected_fn):
+    """Asserts that two trainings have saved the same, but for names and epochs run."""
+    for fn, expected in (
+        (model_fn, expected_fn),
+        (last_of(model_fn), last_of(expected_fn)),
+    ):
+        found = find_differences(load(fn), load(expected))
+        road = {f'/config/{name}' for name in FREE}
+        assert set(found) <= road, fn
+
+
+def read_log(log_dir):
+    """Returns the steps and the values that TensorBoard shows of each scalar."""
+    accumulator = EventAccumulator(str(log_dir)).Reload()
+    return {
+        tag: [(scalar.step, scalar.value) for scalar in accumulator.Scalars(tag)]
+        for tag in accumulator.Tags()['scalars']
+    }
+
+
+def assert_logged_once(log_dir, model_fn):
+    """Asserts that each epoch is in the log, once, with the losses of the history."""
+    log = read_log(log_dir)
+    for name, losses in load(last_of(model_fn))['history'].items():
+        steps, values = zip(*log[name], strict=True)
+        assert steps == tuple(range(1, len(losses) + 1))
+        assert values == pytest.approx(losses, rel=1e-6)
+
+
+# ---- Killed
+
+
+def train_with_kills(folder, arguments, delays):
+    """Trains to the end, killed after each of some delays and then resumed.
+
+    Returns:
+        The number of kills that found a training alive.
+    """
+    program = Program(folder, *arguments)
+    for n_kills, delay in enumerate(delays):
+        time.sleep(delay)
+        program.send(signal.SIGKILL)
+        process = program.finish()
+        if process.returncode == 0:
+            return n_kills
+        assert process.returncode == -signal.SIGKILL, process.stderr
+        program = Program(folder, *arguments, '--resume')
+
+    process = program.finish()
+    assert process.returncode == 0, process.stderr
+    return len(delays)
+
+
+def test_killed_at_random_instants(name, folder, command, whole, tmp_path):
+    expected_fn, n_seconds = whole
+    generator = random.Random(name)
+    n_kills = 0
+    # The first kill comes before there is anything to go on from.
+    delays = [0]
+
+    for number in itertools.count():
+        model_fn, log_dir = tmp_path / f'{number}.pth', tmp_path / f'{number}'
+        arguments = (*command, '--model_fn', model_fn, '--log_dir', log_dir)
+        delays += [generator.uniform(0, n_seconds) for _ in range(N_KILLS - n_kills)]
+        n_kills += train_with_kills(folder, arguments, delays)
+        assert_same_result(model_fn, expected_fn)
+        assert_logged_once(log_dir, model_fn)
+        if n_kills >= N_KILLS:
+            break
+        delays = []
+
+
+def test_killed_between_two_lines(name, folder, command, whole, tmp_path):
+    """Kills the end of an epoch before its first line, before its second, and so on.
+
+    A few of these lines are drawn by chance, from those of the first two epochs.
+    """
+    expected_fn, _ = whole
+    numbers = range(1, 70) if IS_LONG else random.Random(name).sample(range(1, 41), 3)
+
+    returncodes = []
+    for number in numbers:
+        model_fn, log_dir = tmp_path / f'{number}.pth', tmp_path / f'{number}'
+        arguments = (*command, '--model_fn', model_fn, '--log_dir', log_dir)
+        handicap = partial(kill_before_line, number, '_end_epoch')
+        process = run_quickly(folder, *arguments, handicap=handicap)
+        returncodes.append(process.returncode)
+        run_quickly(folder, *arguments, '--resume', check=True)
+
+        assert_same_result(model_fn, expected_fn)
+        assert_logged_once(log_dir, model_fn)
+
+    assert set(returncodes) == {-signal.SIGKILL}
+
+
+def test_nothing_to_go_on_from(chapter, options, model_fn, stopped, capsys):
+    last_of(model_fn).unlink()
+    arguments = ('--n_epochs', N_EPOCHS // 2, '--model_fn', model_fn, '--resume')
+
+    run_here(chapter.train, *options, *arguments)
+
+    message = f'{last_of(model_fn)}: not there yet, so the training starts from the'
+    assert message in capsys.readouterr().err
+    assert_same_result(model_fn, stopped)
+
+
+# ---- Interrupted
+
+
+def test_ctrl_c(name, folder, command, whole, tmp_path):
+    expected_fn, _ = whole
+    model_fn = tmp_path / 'x.pth'
+    arguments = (*command, '--model_fn', model_fn, '--verbose', '1')
+    program = Program(folder, *arguments)
+    program.wait_for('epoch 2/')
+    program.send(signal.SIGINT)
+    process = program.finish()
+
+    lines = [line for line in process.stderr.splitlines() if line[:6] != 'epoch ']
+    assert process.returncode == 130, process.stderr
+    assert lines[1:] == [
+        'to go on, give the same command with --resume',
+        f'saved: {model_fn}, learning curve: {model_fn.with_suffix(".png")}',
+        'interrupted',
+    ]
+    assert 1 <= load(last_of(model_fn))['epoch'] < N_EPOCHS
+    run_quickly(folder, *arguments, '--resume', check=True)
+    assert_same_result(model_fn, expected_fn)
+
+
+def test_ctrl_c_in_the_first_epoch(folder, command, tmp_path):
+    """What has not been saved is not said to be."""
+    arguments = (*command, '--batch_size', '2', '--model_fn', tmp_path / 'x.pth')
+    program = Program(folder, *arguments)
+    program.wait_for('images to train on')
+    time.sleep(0.1)
+    program.send(signal.SIGINT)
+    process = program.finish()
+
+    assert process.returncode == 130, process.stderr
+    assert process.stderr.endswith('\ninterrupted\n')
+    assert 'Traceback' not in process.stderr
+    assert 'saved' not in process.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- With other options
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        (),
+        ('--verbose', 0),
+        ('--log_dir', 'log'),
+        ('--data_dir', 'somewhere'),
+    ],
+    ids=str,
+)
+def test_options_that_may_change(
+    changes, chapter, options, model_fn, whole, monkeypatch
+):
+    """More epochs than before go with each of them."""
+    monkeypatch.chdir(model_fn.parent)
+    arguments = ('--n_epochs', N_EPOCHS, '--model_fn', model_fn, '--resume')
+
+    run_here(chapter.train, *options, *arguments, *changes)
+
+    assert_same_result(model_fn, whole[0])
+
+
+def test_moved_files(chapter, options, model_fn, whole):
+    moved_fn = model_fn.parent / 'moved' / 'y.pth'
+    moved_fn.parent.mkdir()
+    model_fn.rename(moved_fn)
+    last_of(model_fn).rename(last_of(moved_fn))
+    arguments = ('--n_epochs', N_EPOCHS, '--model_fn', moved_fn, '--resume')
+
+    run_here(chapter.train, *options, *arguments)
+
+    assert_same_result(moved_fn, whole[0])
+
+
+def test_begun_on_a_gpu(chapter, options, model_fn, whole):
+    last_fn = last_of(model_fn)
+    state = load(last_fn)
+    random_state = state['random_state'] | {'gpus': [torch.zeros(16).byte()] * 9}
+    config = state['config'] | {'gpu_id': 8}
+    save(last_fn, random_state=random_state, config=config)
+    arguments = ('--n_epochs', N_EPOCHS, '--model_fn', model_fn, '--resume')
+
+    run_here(chapter.train, *options, *arguments)
+
+    assert_same_result(model_fn, whole[0])
+
+
+def options_of(chapter):
+    parser = chapter.train.define_argparser()
+    return vars(parser.parse_args([])).keys()
+
+
+def test_every_option_is_free_or_refused(name, chapter):
+    assert options_of(chapter) == FREE | CHAPTERS[name].others.keys()
+
+
+def test_options_that_may_not_change(name, chapter, options, model_fn, monkeypatch):
+    """Whatever dataset is asked for is there: it is the digits by another name."""
+    load_mnist = chapter.data_loader.load_mnist
+    monkeypatch.setattr(chapter.data_loader, 'find_dataset', lambda name, _: name)
+    monkeypatch.setattr(
+        chapter.data_loader,
+        'load_mnist',
+        lambda dataset, *arguments, **more: load_mnist('digits', *arguments, **more),
+    )
+    before = snapshot(model_fn.parent)
+    arguments = (*options, '--n_epochs', N_EPOCHS, '--model_fn', model_fn, '--resume')
+
+    for option, value in CHAPTERS[name].others.items():
+        values = value if isinstance(value, tuple) else (value,)
+        change = (f'--{option}', *(value for value in values if value is not None))
+        with pytest.raises(chapter.utils.InputError) as refusal:
+            run_here(chapter.train, *arguments, *change)
+        was = load(last_of(model_fn))['config'][option]
+        now = list(value) if isinstance(value, tuple) else value or True
+        assert str(refusal.value) == (
+            f'{last_of(model_fn)}: expected the same options to go on with, '
+            f'--{option} was {was} and now is {now}'
+        )
+
+    assert snapshot(model_fn.parent) == before
+
+
+def test_refusal_is_one_line(folder, command, model_fn):
+    arguments = (*command, '--model_fn', model_fn, '--resume', '--lr', '0.5')
+
+    process = run_quickly(folder, *arguments)
+
+    assert process.returncode == 2
+    _, error = process.stderr.splitlines()
+    assert error.startswith(f'error: {last_of(model_fn)}: expected the same options')
+    assert '--lr' in error
+
+
+def test_other_data(chapter, options, model_fn, monkeypatch):
+    """The digits have become fewer: this is no training that could go on."""
+    load_mnist = chapter.data_loader.load_mnist
+    monkeypatch.setattr(
+        chapter.data_loader,
+        'load_mnist',
+        lambda *arguments, **more: [
+            values[:1000] for values in load_mnist(*arguments, **more)
+        ],
+    )
+    arguments = ('--n_epochs', N_EPOCHS, '--model_fn', model_fn, '--resume')
+
+    with pytest.raises(chapter.utils.InputError, match='^expected 4 batches of data'):
+        run_here(chapter.train, *options, *arguments)
+
+
+# ---- After the end
+
+
+@pytest.mark.parametrize('n_epochs', [N_EPOCHS // 2, N_EPOCHS // 2 - 1])
+def test_resume_of_a_finished_training(
+    n_epochs, chapter, options, stopped, model_fn, capsys
+):
+    before = snapshot(model_fn.parent)
+    arguments = ('--n_epochs', n_epochs, '--model_fn', model_fn, '--resume')
+
+    run_here(chapter.train, *options, *arguments)
+
+    assert 'there is nothing left to train\n' in capsys.readouterr().err
+    assert snapshot(model_fn.parent) == before
+
+
+def test_early_stopping_goes_on_counting(chapter, options, tmp_path, capsys):
+    """Killed in the last epoch but one, the training stops in the same epoch."""
+    arguments = (*options, '--lr', 0.5, '--early_stop', 3, '--n_epochs')
+    expected_fn, model_fn = tmp_path / 'whole' / 'x.pth', tmp_path / 'parts' / 'x.pth'
+    run_here(chapter.train, *arguments, 50, '--model_fn', expected_fn)
+    n_epochs = load(last_of(expected_fn))['epoch']
+    run_here(chapter.train, *arguments, n_epochs - 1, '--model_fn', model_fn)
+    assert load(last_of(model_fn))['early_stopping']['counter'] == 2
+
+    run_here(chapter.train, *arguments, 50, '--model_fn', model_fn, '--resume')
+
+    assert n_epochs < 50
+    assert_same_result(model_fn, expected_fn)
+    capsys.readouterr()
+    run_here(chapter.train, *arguments, 60, '--model_fn', model_fn, '--resume')
+    assert 'there is nothing left to train\n' in capsys.readouterr().err
+    assert_same_result(model_fn, expected_fn)
+
+
+# ---- From a bad file
+
+
+@pytest.mark.parametrize('attack', sorted(READING.keys() - ON_PERMISSIONS))
+def test_bad_state(attack, name, chapter, stopped, tmp_path):
+    attacked = READING[attack](tmp_path, last_of(stopped), name)
+    last_fn = last_of(tmp_path / 'x.pth')
+    if not attacked.exists():
+        pytest.skip('a state that is not there is no bad one')
+    if attacked == tmp_path:
+        last_fn.mkdir()
+    else:
+        attacked.rename(last_fn)
+    parser = chapter.train.define_argparser()
+    config = parser.parse_args(['--model_fn', str(tmp_path / 'x.pth')])
+
+    with pytest.raises(chapter.utils.InputError) as refusal:
+        chapter.utils.load_last(config, name)
+
+    expected = f'{last_fn}: expected a checkpoint of {name}'
+    assert str(refusal.value).startswith(expected)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_model_in_the_place_of_a_state(chapter, options, model_fn):
+    shutil.copyfile(model_fn, last_of(model_fn))
+
+    with pytest.raises(chapter.utils.InputError, match='expected the state of a train'):
+        run_here(chapter.train, *options, '--model_fn', model_fn, '--resume')
+
+
+def test_truncated_state(folder, command, model_fn):
+    last_fn = last_of(model_fn)
+    last_fn.write_bytes(last_fn.read_bytes()[:-1000])
+    before = snapshot(model_fn.parent)
+
+    process = run_quickly(folder, *command, '--model_fn', model_fn, '--resume')
+
+    assert process.returncode == 2
+    _, error = process.stderr.splitlines()
+    assert error.startswith(f'error: {last_fn}: expected a checkpoint of ')
+    assert snapshot(model_fn.parent) == before
+
+
+def test_differences_are_found():
+    value = {'a': torch.zeros(2), 'b': {'c': [1.0, 2]}, 'd': None}
+    other = {'a': torch.zeros(2), 'b': {'c': [1.0, 2]}, 'd': None}
+
+    assert list(find_differences(value, other)) == []
+    for change in (
+        {'a': torch.tensor([0, 1e-30])},
+        {'a': torch.zeros(2).double()},
+        {'b': {'c': [1.0 + 1e-15, 2]}},
+        {'b': {}},
+        {'e': 1},
+    ):
+        assert len(list(find_differences(value, other | change))) == 1
