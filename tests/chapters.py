@@ -180,8 +180,14 @@ def hermetic_environment():
         and name not in ('PYTHONPATH', 'MPLBACKEND')
     }
 
+    # Whoever asks for something outside finds nobody there, and finds it out at once.
+    nobody = 'http://127.0.0.1:9'
     return kept | {
         'HF_HUB_OFFLINE': '1',
+        # Threads that wait for one another by spinning starve on a busy machine.
+        'OMP_NUM_THREADS': '1',
+        'http_proxy': nobody,
+        'https_proxy': nobody,
         'PYTHONDONTWRITEBYTECODE': '1',
         'PYTHONIOENCODING': 'utf-8',
     }

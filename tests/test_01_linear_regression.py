@@ -26,7 +26,7 @@ def chapter():
 
 
 def read_results(stdout):
-    """Returns the numbers of lines such as `w: 0.5` by name."""
+    """Return the numbers of lines such as `w: 0.5` by name."""
     pairs = (line.split(': ') for line in stdout.splitlines())
     return {name: float(value) for name, value in pairs}
 
@@ -166,7 +166,7 @@ BAD_TABLES = {
 
 
 def load_table(chapter, fn):
-    """Calls load_data; a warning, which would be lines on stderr, is an exception."""
+    """Call load_data; a warning, which would be lines on stderr, is an exception."""
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         return chapter.utils.load_data(fn)
@@ -265,7 +265,7 @@ def test_bad_table_ends_in_one_line_and_status_2(tmp_path):
 
 @pytest.fixture
 def predict(chapter, monkeypatch, capsys):
-    """Returns a function that runs predict.py with an input and gives its output."""
+    """Return a function that runs predict.py with an input and gives its output."""
 
     def run_predict(model_fn, stdin, *arguments):
         binary = io.BytesIO(stdin)

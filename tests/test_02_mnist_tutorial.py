@@ -71,7 +71,7 @@ def is_equal(weights, others):
 
 
 def make_patterns(n_images, shift=0, seed=0):
-    """Makes images of noise with a bright row, and labels that say which row it is.
+    """Make images of noise with a bright row, and labels that say which row it is.
 
     Arguments:
         shift: is added to the labels, so that they are wrong in a way that is known.
@@ -89,7 +89,7 @@ def to_idx(array):
 
 
 def write_idx_files(folder, part, images, labels, suffix=''):
-    """Writes a split in MNIST's format; the suffix `.gz` compresses it."""
+    """Write a split in MNIST's format; compressed for the suffix `.gz`."""
     folder.mkdir(parents=True, exist_ok=True)
     compress = gzip.compress if suffix else bytes
     for name, array in (('images-idx3', images), ('labels-idx1', labels)):
@@ -107,7 +107,7 @@ def patterns(tmp_path):
 
 
 def read_scores(stdout):
-    """Returns the `name: value` lines as a dict and the confusion matrix."""
+    """Return the `name: value` lines as a dict and the confusion matrix."""
     lines = stdout.splitlines()
     start = lines.index('confusion_matrix:')
     scores = dict(line.split(': ') for line in lines[:start])
@@ -439,7 +439,7 @@ def test_modes_take_turns(chapter):
 
 @pytest.fixture
 def script_losses(chapter, monkeypatch):
-    """Returns a function that prescribes the losses; it gives the weights by epoch."""
+    """Return a function that prescribes the losses; it gives the weights by epoch."""
 
     def prescribe(train_losses, valid_losses):
         epochs = []
@@ -494,7 +494,7 @@ NAN, INF = float('nan'), float('inf')
 
 @pytest.mark.parametrize(
     ('train_losses', 'valid_losses'),
-    [([2, 1, NAN], [2, 1, NAN]), ([2, 1, 0.5], [2, 1, INF])],
+    [([2, 1, NAN], [2, 1, NAN]), ([2, 1, INF], [2, 1, 3]), ([2, 1, 0], [2, 1, INF])],
 )
 def test_loss_that_is_no_number_keeps_the_best(
     chapter, patterns, tmp_path, script_losses, train_losses, valid_losses
@@ -533,6 +533,21 @@ def test_seed_decides_the_weights_to_the_last_bit(chapter, tmp_path):
 
     assert is_equal(runs[0], runs[1])
     assert not is_equal(runs[0], runs[2])
+
+
+def test_seed_decides_where_training_starts(chapter, tmp_path, monkeypatch):
+    starts = []
+    monkeypatch.setattr(
+        chapter.trainer.Trainer,
+        'train',
+        lambda trainer, *_: starts.append(trainer.model.state_dict()),
+    )
+    for seed in (0, 0, 1):
+        model_fn = tmp_path / 'model.pth'
+        run_here(chapter.train, '--model_fn', model_fn, '--seed', seed, *DIGITS)
+
+    assert is_equal(starts[0], starts[1])
+    assert not is_equal(starts[0], starts[2])
 
 
 # ---- Traps of prediction
@@ -722,7 +737,7 @@ def test_idx_files_of_who_knows_what_are_not_taken(chapter, dataset, folder, tmp
 
 @contextmanager
 def serve(files, trouble=None):
-    """Serves files on a port of this machine, and gives the address.
+    """Serve files on a port of this machine, and give the address.
 
     Arguments:
         files: their contents by name.
@@ -746,7 +761,7 @@ def serve(files, trouble=None):
             self.wfile.write(content)
 
         def log_message(self, *arguments):
-            """Says nothing on stderr."""
+            """Say nothing on stderr."""
 
     server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
@@ -771,7 +786,7 @@ def mirrored_files(tmp_path):
 
 @pytest.fixture
 def set_mirror(monkeypatch, mirrored_files):
-    """Returns a function that lets torchvision download from an address."""
+    """Return a function that lets torchvision download from an address."""
     hashes = [
         (name, hashlib.md5(content).hexdigest())
         for name, content in mirrored_files.items()
@@ -880,7 +895,7 @@ def test_nothing_is_downloaded_without_need(chapter, patterns, monkeypatch):
 
 
 def enlarge(image, size=300):
-    """Returns a picture of a digit, dark on light, from 28 x 28 bytes of ink."""
+    """Return a picture of a digit, dark on light, from 28 x 28 bytes of ink."""
     return Image.fromarray(255 - image).resize((size, size), Image.Resampling.BICUBIC)
 
 

@@ -230,7 +230,7 @@ def test_map_of_a_large_bottleneck_is_of_principal_components(chapter):
     assert plane == 'first two principal components of 5'
     assert np.allclose(origin, pca.mean_, atol=1e-4)
     signs = np.sign((directions.numpy() * pca.components_).sum(axis=1))
-    assert np.allclose(directions * signs[:, None], pca.components_, atol=1e-4)
+    assert np.allclose(directions, pca.components_ * signs[:, None], atol=1e-4)
 
 
 def test_walk_goes_from_the_top_left_to_the_bottom_right(chapter):

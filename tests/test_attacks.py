@@ -14,15 +14,13 @@ from attacks import (
     CHAPTERS,
     DISKS,
     MARK,
-    ON_PERMISSIONS,
     READING,
     WRITING,
     WRONG_OPTIONS,
     Program,
-    drop_capabilities,
+    handicap_for,
     is_whole,
     kill_before_line,
-    need_permissions,
     run_quickly,
     snapshot,
 )
@@ -42,7 +40,7 @@ for_every_chapter = pytest.mark.parametrize(
 
 @pytest.fixture(scope='session')
 def copy_of(tmp_path_factory):
-    """Returns a function that copies a chapter, once, and gives the folder."""
+    """Return a function that copies a chapter, once, and gives the folder."""
     folders = {}
 
     def copy(chapter):
@@ -56,7 +54,7 @@ def copy_of(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def good_checkpoint(copy_of, tmp_path_factory):
-    """Returns a function that trains a chapter, once, and gives the checkpoint."""
+    """Return a function that trains a chapter, once, and gives the checkpoint."""
     fns = {}
 
     def train(chapter):
@@ -71,11 +69,11 @@ def good_checkpoint(copy_of, tmp_path_factory):
 
 
 def assert_refused(process, beginning):
-    """Asserts that a program did nothing but say in one line why."""
+    """Assert that a program did nothing but say in one line why."""
     assert process.returncode == 2, process.stderr
     assert process.stderr.startswith(beginning)
-    assert process.stderr.splitlines(keepends=True) == [process.stderr]
     assert process.stderr.endswith('\n')
+    assert process.stderr.count('\n') == 1
     assert process.stdout == ''
 
 
@@ -102,10 +100,7 @@ def test_without_an_attack(chapter, copy_of, good_checkpoint):
 @pytest.mark.parametrize('attack', READING)
 @for_every_chapter
 def test_reading(chapter, attack, copy_of, good_checkpoint, tmp_path):
-    handicap = None
-    if attack in ON_PERMISSIONS:
-        need_permissions()
-        handicap = drop_capabilities
+    handicap = handicap_for(attack)
     model_fn = READING[attack](tmp_path, good_checkpoint(chapter), chapter.name)
 
     process = run_quickly(
@@ -134,10 +129,7 @@ def test_code_would_run(attack, good_checkpoint, tmp_path):
 @pytest.mark.parametrize('attack', WRITING)
 @for_every_program
 def test_writing(chapter, attack, copy_of, tmp_path):
-    handicap = None
-    if attack in ON_PERMISSIONS:
-        need_permissions()
-        handicap = drop_capabilities
+    handicap = handicap_for(attack)
     model_fn = WRITING[attack](tmp_path)
     before = snapshot(tmp_path)
 
@@ -186,16 +178,24 @@ def test_ctrl_c(chapter, copy_of, good_checkpoint, tmp_path):
         lines = process.stderr.splitlines()
         epochs = [line for line in lines if line.startswith('epoch')]
         assert process.returncode == 130, process.stderr
-        assert lines[-1] == 'interrupted'
+        assert lines[-1].startswith('interrupted')
         assert len(lines) - len(epochs) <= 4, process.stderr
         assert 'Traceback' not in process.stderr
         assert is_whole(model_fn, chapter)
         assert not temporary_files(tmp_path)
 
 
+def time_from_first_epoch_to_end(folder, *arguments):
+    program = Program(folder, *arguments)
+    program.wait_for('epoch')
+    start = time.monotonic()
+    assert program.finish().returncode == 0
+    return time.monotonic() - start
+
+
 @for_every_program
 def test_kill(chapter, copy_of, good_checkpoint, tmp_path):
-    """Kills trainings at random instants, every other one with an old checkpoint."""
+    """Kill trainings at random instants, every other one with an old checkpoint."""
     old = good_checkpoint(chapter).read_bytes()
     model_fn = tmp_path / 'model.pth'
     arguments = (*chapter.train, '--model_fn', model_fn, '--verbose', '1')
@@ -203,7 +203,10 @@ def test_kill(chapter, copy_of, good_checkpoint, tmp_path):
 
     for number in range(N_KILLS):
         has_old = number % 2 == 0
-        model_fn.write_bytes(old) if has_old else model_fn.unlink()
+        if has_old:
+            model_fn.write_bytes(old)
+        else:
+            model_fn.unlink()
 
         program = Program(copy_of(chapter), *arguments)
         program.wait_for('epoch')
@@ -218,9 +221,9 @@ def test_kill(chapter, copy_of, good_checkpoint, tmp_path):
 
 @for_every_chapter
 def test_kill_between_two_lines(chapter, copy_of, tmp_path):
-    """Kills the writing of a file before its first line, before its second, and so on.
+    """Kill the writing of a file before its first line, before its second, and so on.
 
-    What goes through the killing here is the one moment that all trainings share.
+    These are milliseconds of a training: kills at random instants may miss them.
     """
     shutil.copyfile(copy_of(chapter) / 'utils.py', tmp_path / 'utils.py')
     program = "from utils import write_file\n\nwrite_file('file', b'new' * 10_000)\n"
@@ -234,6 +237,7 @@ def test_kill_between_two_lines(chapter, copy_of, tmp_path):
         file.write_bytes(old)
         handicap = partial(kill_before_line, len(found) + 1, 'write_file')
         returncode = run_quickly(tmp_path, 'program.py', handicap=handicap).returncode
+        assert returncode in (0, -signal.SIGKILL)
         found.append(file.read_bytes())
 
     assert len(found) > 5
@@ -253,14 +257,6 @@ def test_link_stays_a_link(chapter, tmp_path):
     assert list(file.parent.iterdir()) == [file]
 
 
-def time_from_first_epoch_to_end(folder, *arguments):
-    program = Program(folder, *arguments)
-    program.wait_for('epoch')
-    start = time.monotonic()
-    assert program.finish().returncode == 0
-    return time.monotonic() - start
-
-
 @pytest.mark.parametrize('options', WRONG_OPTIONS, ids=' '.join)
 @for_every_program
 def test_wrong_options(chapter, options, copy_of, tmp_path):
@@ -268,9 +264,9 @@ def test_wrong_options(chapter, options, copy_of, tmp_path):
 
     process = run_quickly(copy_of(chapter), *arguments)
 
-    by_parser, by_program = f'{chapter.train[0]}: error: ', 'error: '
-    beginning = by_parser if process.stderr.startswith(by_parser) else by_program
-    assert_refused(process, beginning)
+    # Before the word error, argparse puts the name of the program.
+    process.stderr = process.stderr.removeprefix(f'{chapter.train[0]}: ')
+    assert_refused(process, 'error: ')
     assert options[0] in process.stderr
     assert list(tmp_path.iterdir()) == []
 

@@ -60,8 +60,8 @@ class Trainer:
             epochs.set_postfix_str(losses)
             if config.verbose > 0:
                 log(f'epoch {epoch}/{config.n_epochs}: {losses}')
-            if not math.isfinite(train_loss):
-                raise InputError(f'loss={train_loss} in epoch {epoch}: lower --lr')
+            if not math.isfinite(train_loss + valid_loss):
+                raise InputError(f'{losses} in epoch {epoch}: lower --lr')
 
             # Stop early
             if 0 < config.early_stop <= epoch - self.best_epoch:

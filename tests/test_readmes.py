@@ -1,0 +1,82 @@
+"""A stranger copies a chapter, alone and offline, and types what its README says."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from chapters import all_chapters, copy_chapter, hermetic_environment, readme_commands
+from sklearn.datasets import load_breast_cancer
+
+# What the default run of a chapter reaches on the data that are always there: the
+# name of a printed score, and a bar that it clears with some room.
+BARS = {
+    '01_linear_regression': ('w', 0.500),
+    '02_mnist_tutorial': ('accuracy', 0.97),
+    '03_mnist_autoencoder': ('pca_mse', 0.02),
+    '04_advanced_pytorch': ('accuracy', 0.97),
+    '04_advanced_pytorch/custom_dataset': ('roc_auc', 0.98),
+    '05_cnn': ('accuracy', 0.97),
+    '07_rnn': ('accuracy', 0.95),
+}
+
+
+@pytest.fixture(scope='module', params=all_chapters())
+def session(request, tmp_path_factory):
+    """Run all commands of a README in a copy of the chapter."""
+    chapter = request.param
+    folder = copy_chapter(chapter, tmp_path_factory.mktemp('alone'))
+    (folder / 'numbers.txt').write_text('1\n\n2.5\n', encoding='utf-8')
+    rows = load_breast_cancer(as_frame=True).data
+    rows.head().to_csv(folder / 'my_tumours.csv', index=False)
+
+    output = {}
+    for command in readme_commands(chapter):
+        process = subprocess.run(
+            command.replace('python ', f'"{sys.executable}" ', 1),
+            shell=True,
+            cwd=folder,
+            env=hermetic_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert process.returncode == 0, f'{command}: {process.stderr}'
+        assert 'Traceback' not in process.stderr, command
+        output[command] = process.stdout
+    return chapter, folder, output
+
+
+def test_there_are_commands_to_train_and_to_predict(session):
+    _, _, output = session
+    assert any(command.startswith('python train.py') for command in output)
+    assert any(command.startswith('python predict.py') for command in output)
+
+
+def test_the_default_run_learns(session):
+    chapter, _, output = session
+    name, bar = BARS[chapter]
+    scores = re.findall(rf'^{name}: (\S+)$', ''.join(output.values()), re.MULTILINE)
+    assert scores, f'no {name} among the results'
+    assert all(float(score) > bar for score in scores)
+
+
+def test_the_autoencoder_beats_pca(session):
+    chapter, _, output = session
+    if chapter != '03_mnist_autoencoder':
+        pytest.skip('another chapter')
+    scores = dict(re.findall(r'^(\w+): (\S+)$', ''.join(output.values()), re.MULTILINE))
+    assert float(scores['mse']) < 0.75 * float(scores['pca_mse'])
+
+
+def test_the_pictures_lie_beside_the_checkpoint(session):
+    _, folder, _ = session
+    assert (folder / 'model.pth').stat().st_size > 0
+    assert (folder / 'model.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_nothing_else_is_left(session):
+    _, folder, _ = session
+    left = {file.suffix for file in folder.rglob('*') if file.is_file()}
+    assert left <= {'.py', '.md', '.csv', '.txt', '.pth', '.png'}
