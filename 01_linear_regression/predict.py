@@ -54,9 +54,11 @@ def main(config):
     model.load_state_dict(checkpoint['model'])
     model.eval()
 
-    # Bytes that are no text become a text that is no number.
-    sys.stdin.reconfigure(encoding='utf-8', errors='backslashreplace')
-    lines, source = (config.x, '--x') if config.x else (sys.stdin, 'stdin')
+    lines, source = config.x, '--x'
+    if not lines:
+        # Bytes that are no text become a text that is no number.
+        sys.stdin.reconfigure(encoding='utf-8', errors='backslashreplace')
+        lines, source = sys.stdin, 'stdin'
     for value in read_numbers(lines, source):
         if value is None:
             print()

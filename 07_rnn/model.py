@@ -157,7 +157,8 @@ class SequenceClassifier(nn.Module):
             x = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
 
         _, (h_n, _) = self.rnn(x)
-        # |h_n| = (n_layers * 2, batch_size, hidden_size)
+        # |h_n| = (n_states, batch_size, hidden_size)
+        # A state for each layer and direction: the last layer's two come last.
         features = torch.cat([h_n[-2], h_n[-1]], dim=-1)
         # |features| = (batch_size, hidden_size * 2)
         y_hat = self.linear(self.dropout(features))

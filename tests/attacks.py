@@ -64,6 +64,8 @@ CHAPTERS = [
         ('predict.py',),
     ),
     Chapter('04_advanced_pytorch', ('train.py', *DIGITS), ('predict.py',)),
+    Chapter('05_cnn', ('train.py', *DIGITS, '--channel_sizes', '2'), ('predict.py',)),
+    Chapter('07_rnn', ('train.py', *DIGITS, '--hidden_size', '4'), ('predict.py',)),
 ]
 
 

@@ -9,6 +9,7 @@ import torch
 from chapters import all_chapters, importable
 from PIL import Image
 from shape_comments import load_checked_chapter
+from sklearn.datasets import load_breast_cancer
 from torch.nn.utils.rnn import pack_sequence
 
 
@@ -16,6 +17,15 @@ def run_main(module, folder, *arguments):
     """Run the program of a module in this process, with its model in a folder."""
     model = ['--gpu_id', '-1', '--model_fn', str(folder / 'model.pth')]
     module.main(module.define_argparser().parse_args([*model, *arguments]))
+
+
+def draw_digit(folder):
+    """Draw a one, and return the path of the picture."""
+    picture_fn = folder / 'one.png'
+    picture = Image.new('L', (40, 40), 'white')
+    picture.paste('black', (18, 8, 22, 32))
+    picture.save(picture_fn)
+    return picture_fn
 
 
 def exercise_01(chapter, folder):
@@ -27,15 +37,40 @@ def exercise_01(chapter, folder):
 def exercise_02(chapter, folder):
     run_main(chapter.train, folder, '--n_epochs', '1', '--dataset', 'digits')
     run_main(chapter.predict, folder)
-
-    picture_fn = folder / 'one.png'
-    picture = Image.new('L', (40, 40), 'white')
-    picture.paste('black', (18, 8, 22, 32))
-    picture.save(picture_fn)
-    run_main(chapter.predict, folder, '--image', str(picture_fn))
+    run_main(chapter.predict, folder, '--image', str(draw_digit(folder)))
 
 
 def exercise_03(chapter, folder):
+    run_main(chapter.train, folder, '--n_epochs', '1', '--dataset', 'digits')
+    run_main(chapter.predict, folder)
+
+
+def exercise_04(chapter, folder):
+    digits = ['--n_epochs', '1', '--dataset', 'digits', '--hidden_sizes', '20']
+    run_main(chapter.train, folder, *digits)
+    run_main(chapter.predict, folder)
+    run_main(chapter.predict, folder, '--image', str(draw_digit(folder)))
+
+
+def exercise_custom_dataset(chapter, folder):
+    run_main(chapter.train, folder, '--n_epochs', '1')
+    run_main(chapter.predict, folder)
+
+    rows_fn = folder / 'rows.csv'
+    load_breast_cancer(as_frame=True).data.head().to_csv(rows_fn, index=False)
+    run_main(chapter.predict, folder, '--input_fn', str(rows_fn))
+
+
+def exercise_05(chapter, folder):
+    digits = ['--n_epochs', '1', '--dataset', 'digits', '--hidden_sizes', '20']
+    run_main(chapter.train, folder, *digits, '--model', 'fc')
+    run_main(chapter.predict, folder)
+    run_main(chapter.train, folder, *digits, '--model', 'cnn')
+    run_main(chapter.predict, folder, '--image', str(draw_digit(folder)))
+
+
+def exercise_07(chapter, folder):
+    exercise_05(chapter, folder)
     run_main(chapter.train, folder, '--n_epochs', '1', '--dataset', 'digits')
     run_main(chapter.predict, folder)
 
@@ -46,6 +81,10 @@ EXERCISES = {
     '01_linear_regression': exercise_01,
     '02_mnist_tutorial': exercise_02,
     '03_mnist_autoencoder': exercise_03,
+    '04_advanced_pytorch': exercise_04,
+    '04_advanced_pytorch/custom_dataset': exercise_custom_dataset,
+    '05_cnn': exercise_05,
+    '07_rnn': exercise_07,
 }
 
 
