@@ -166,6 +166,7 @@ def test_test_split_is_for_prediction_alone(chapter, tmp_path, monkeypatch, caps
         return x, y if is_train else (y + 1) % 10
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(chapter.predict, 'save_figure', lambda figure, fn: None)
     scores = []
     for name in ('right.pth', 'wrong.pth'):
         run_here(chapter.train, *DIGITS, 6, '--model_fn', name, '--lr', 0.01)
@@ -603,13 +604,14 @@ class Script:
         self.epochs = []
 
     def __call__(self, y_hat, y):
+        loss = nn.functional.cross_entropy(y_hat, y)
         if self.model.training:
             self.n_steps += 1
-            loss = nn.functional.cross_entropy(y_hat, y)
             return self.changes.get(self.n_steps, lambda loss, y_hat: loss)(loss, y_hat)
         weights = self.model.state_dict()
         self.epochs.append({name: values.clone() for name, values in weights.items()})
-        return torch.tensor(float(next(self.valid_losses)))
+        # A loss that is no number stays what it is.
+        return 0 * loss + next(self.valid_losses)
 
 
 def make_scripted_trainer(copy, folder, valid_losses, changes=None, **options):
@@ -668,9 +670,8 @@ SPOILERS = {
 @pytest.mark.parametrize('spoiler', SPOILERS)
 def test_loss_that_is_no_number(copy, spoiler, step, tmp_path, capsys):
     """What has been saved is that of the last good epoch."""
-    valid_losses = [2, NAN if 'gradient' in spoiler and step == 6 else 1, 1]
     changes = {step: SPOILERS[spoiler]}
-    trainer, script = make_scripted_trainer(copy, tmp_path, valid_losses, changes)
+    trainer, script = make_scripted_trainer(copy, tmp_path, [3, 2, 1], changes)
 
     with pytest.raises(copy.utils.InputError) as refusal:
         trainer.train(make_loader(12), make_loader(4))
