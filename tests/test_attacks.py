@@ -206,7 +206,7 @@ def test_kill(chapter, copy_of, good_checkpoint, tmp_path):
         if has_old:
             model_fn.write_bytes(old)
         else:
-            model_fn.unlink()
+            model_fn.unlink(missing_ok=True)
 
         program = Program(copy_of(chapter), *arguments)
         program.wait_for('epoch')
