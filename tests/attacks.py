@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -130,8 +130,9 @@ class Program:
 
     def send(self, signal_number):
         """Send a signal; a process that has ended already does not mind."""
-        if self.process.is_alive():
-            os.kill(self.process.pid, signal_number)
+        with suppress(ProcessLookupError):
+            if self.process.is_alive():
+                os.kill(self.process.pid, signal_number)
 
     def finish(self, timeout=60):
         """Wait for the end.
@@ -202,6 +203,7 @@ def run_here(module, *arguments):
 def drop_capabilities():
     """Let the permissions of files count for root too, if it is root who tests."""
     if os.geteuid() == 0:
+        # The third version of Linux's interface, and this process.
         header = (ctypes.c_uint32 * 2)(0x20080522, 0)
         nothing = (ctypes.c_uint32 * 6)()
         if ctypes.CDLL(None).capset(header, nothing) != 0:
@@ -366,17 +368,18 @@ def a_script_of_torch(folder, good_fn, chapter):
     return model_fn
 
 
+# What the code in a pickle leaves in the folder of the attack, should it run.
+MARK = 'code_ran_here'
+
+
 class Code:
-    """Makes a file named MARK when its pickle is read."""
+    """Makes a folder named MARK when its pickle is read."""
 
     def __init__(self, folder):
         self.folder = folder
 
     def __reduce__(self):
         return os.mkdir, (str(self.folder / MARK),)
-
-
-MARK = 'code_ran_here'
 
 
 @attack_on(READING)
