@@ -20,6 +20,9 @@ from utils import InputError, number, read_lines, run
 
 UNKNOWN, PAD = '<unk>', '<pad>'
 
+# What is longer is no word, but a line without spaces.
+MAX_LENGTH = 100
+
 
 def count_words(fn, column, is_raw=False):
     """Count the marked tokens of a text.
@@ -29,7 +32,8 @@ def count_words(fn, column, is_raw=False):
     """
     words = Counter()
     for text in read_column(read_lines(fn), column, fn):
-        words.update(get_tokens(text, is_raw))
+        tokens = get_tokens(text, is_raw)
+        words.update(token for token in tokens if len(token) <= MAX_LENGTH)
     if not words:
         raise InputError(f'{fn}: expected text to learn from, found no words')
     return words

@@ -56,7 +56,9 @@ def draw_subwords(model, words, history, fn):
     stages = {'': model}
     if isinstance(model, BytePairModel):
         n_merges = len(model.merges)
-        numbers = sorted({0, n_merges} | {10**i for i in range(2, 7) if 10**i < n_merges})
+        numbers = sorted(
+            {0, n_merges} | {10**i for i in range(2, 7) if 10**i < n_merges}
+        )
         stages = {
             f'{number} merges': BytePairModel(model.merges[:number], model.characters)
             for number in numbers

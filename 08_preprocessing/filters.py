@@ -28,21 +28,19 @@ def add_column_option(parser, default=-1):
 def get_cells(lines, column, source):
     """Yield the cells of each line: those between its tabs, or the whole line as one.
 
-    A blank line has as many cells as are needed, all of them empty.
+    A blank line has none.
 
     Raises:
         InputError: a line has too few.
     """
     for line_number, line in enumerate(lines, start=1):
         cells = [line] if column < 0 else line.split('\t')
-        if not line:
-            cells = [''] * (column + 1 or 1)
-        if len(cells) <= column:
+        if line and len(cells) <= column:
             raise InputError(
                 f'{source}, line {line_number}: expected a column {column}, counted '
                 f'from 0, found {len(cells)} columns'
             )
-        yield cells
+        yield cells if line else []
 
 
 def read_column(lines, column, source='stdin'):
@@ -52,7 +50,7 @@ def read_column(lines, column, source='stdin'):
         InputError: a line has no such column.
     """
     for cells in get_cells(lines, column, source):
-        yield cells[column]
+        yield cells[column] if cells else ''
 
 
 def change_column(change, lines, column, source='stdin'):
@@ -73,9 +71,10 @@ def change_column(change, lines, column, source='stdin'):
     def get_texts():
         for cells in get_cells(lines, column, source):
             waiting.append(cells)
-            yield cells[column]
+            yield cells[column] if cells else ''
 
     for text in change(get_texts()):
         cells = waiting.popleft()
-        cells[column] = text
-        yield '\t'.join(cells) if any(cells) else ''
+        if cells:
+            cells[column] = text
+        yield '\t'.join(cells)

@@ -133,7 +133,7 @@ class SentencePieceModel(SubwordModel):
         super().__init__([self.processor.id_to_piece(i) for i in range(n_pieces)])
 
     def cut(self, token):
-        """Let SentencePiece cut a token; it writes the space that it finds as a mark."""
+        """Let SentencePiece cut a token; it writes a space as a mark."""
         return self.processor.encode(token.replace('▁', ' '), out_type=str)
 
     def state_dict(self):

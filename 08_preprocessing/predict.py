@@ -85,7 +85,11 @@ def main(config):
     if config.score:
         texts = read_column(read_lines(), config.column)
         for name, value in get_scores(model, texts, config.raw).items():
-            print(f'{name}: {value:.4f}' if isinstance(value, float) else f'{name}: {value}')
+            print(
+                f'{name}: {value:.4f}'
+                if isinstance(value, float)
+                else f'{name}: {value}'
+            )
     else:
         for line in change_column(segment, read_lines(), config.column):
             print(line)

@@ -94,7 +94,7 @@ def main(config):
 
     # Data
     words = count_words(config.train_fn, config.column, config.raw)
-    log(f'{config.train_fn}: {sum(words.values())} words, {len(words)} of them different')
+    log(f'{config.train_fn}: {sum(words.values())} words, {len(words)} different ones')
 
     # Trainer
     trainer = get_trainer(config)

@@ -6,16 +6,14 @@ dict from a marked token to its count.
 
 import heapq
 import io
-from collections import Counter, defaultdict
+import sys
+from collections import defaultdict
 from itertools import pairwise, repeat
 
-from tqdm import tqdm
+from tqdm import trange
 
 from model import BytePairModel, SentencePieceModel, get_symbols
 from utils import InputError, log
-
-# What is longer is no word, but a line without spaces.
-MAX_LENGTH = 100
 
 REPORT_EVERY = 500
 
@@ -67,11 +65,9 @@ class BytePairTrainer:
     def _start(self, words):
         """Count the pairs of characters, and note in which words each occurs."""
         self.words, self.counts = [], []
-        self.pair_counts = Counter()
+        self.pair_counts = defaultdict(int)
         self.places = defaultdict(set)
         for token, count in words.items():
-            if len(token) > MAX_LENGTH:
-                continue
             symbols = get_symbols(token)
             for pair in pairwise(symbols):
                 self.pair_counts[pair] += count
@@ -92,22 +88,19 @@ class BytePairTrainer:
             for word, count in zip(self.words, self.counts, strict=True)
         )
         n_merges, verbose = self.config.n_merges, self.config.verbose
-        # A bar in a file is no bar: with None, tqdm draws it on a terminal alone.
-        bar = tqdm(total=n_merges, unit='merge', disable=None if verbose == 2 else True)
-        while len(self.merges) < n_merges:
+        is_silent = verbose < 2 or not sys.stderr.isatty()
+        for number in trange(1, n_merges + 1, unit='merge', disable=is_silent):
             pair = self._find_best()
             if pair is None:
                 break
             n_tokens -= self._merge_everywhere(pair)
             self.merges.append(pair)
             self.history.append(n_tokens / n_words)
-            bar.update()
-            if verbose and len(self.merges) % REPORT_EVERY == 0:
+            if verbose > 0 and number % REPORT_EVERY == 0:
                 log(
-                    f'merge {len(self.merges)}/{n_merges}: {"".join(pair)} '
+                    f'merge {number}/{n_merges}: {"".join(pair)}, '
                     f'tokens_per_word={self.history[-1]:.4f}'
                 )
-        bar.close()
 
     def _find_best(self):
         """Return the most frequent pair, None if none is frequent enough."""
@@ -127,7 +120,7 @@ class BytePairTrainer:
         Returns:
             By how many tokens the text has become shorter.
         """
-        changes = Counter()
+        changes = defaultdict(int)
         n_saved = 0
         for place in self.places.pop(pair):
             before, count = self.words[place], self.counts[place]
@@ -196,14 +189,15 @@ class SentencePieceTrainer:
             )
         except RuntimeError as error:
             reason = ' '.join(str(error).split())
-            raise InputError(f'--vocab_size {self.config.vocab_size}: {reason}') from error
+            raise InputError(
+                f'--vocab_size {self.config.vocab_size}: {reason}'
+            ) from error
         self.model = SentencePieceModel(content.getvalue())
 
     def _get_sentences(self, words):
         """Yield each word as often as it occurs, with a space for its mark."""
         for token, count in words.items():
-            if len(token) <= MAX_LENGTH:
-                yield from repeat(token.replace('▁', ' '), count)
+            yield from repeat(token.replace('▁', ' '), count)
 
 
 def get_trainer(config):
