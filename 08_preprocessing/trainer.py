@@ -21,12 +21,12 @@ REPORT_EVERY = 500
 def merge(symbols, pair):
     """Return symbols with each occurrence of a pair, from the left, as one symbol."""
     left, right = pair
-    merged, i = symbols.copy(), 0
+    merged, i = list(symbols), 0
     while i < len(merged) - 1:
         if merged[i] == left and merged[i + 1] == right:
             merged[i : i + 2] = [left + right]
         i += 1
-    return merged
+    return tuple(merged)
 
 
 class BytePairTrainer:
@@ -68,7 +68,8 @@ class BytePairTrainer:
         self.pair_counts = defaultdict(int)
         self.places = defaultdict(set)
         for token, count in words.items():
-            symbols = get_symbols(token)
+            # Tuples of strings are what Python's garbage collector can leave alone.
+            symbols = tuple(get_symbols(token))
             for pair in pairwise(symbols):
                 self.pair_counts[pair] += count
                 self.places[pair].add(len(self.words))

@@ -25,6 +25,7 @@ import warnings
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -41,12 +42,16 @@ class Chapter:
         train: the program that trains, and its arguments.
         predict: the program that reads the checkpoint, and its arguments.
         endless: arguments that make the training last for hours, its epochs short.
+        progress: how the lines begin that say during the training how far it is.
+        other: arguments that make another checkpoint.
     """
 
     name: str
     train: tuple
     predict: tuple
     endless: tuple = ('--n_epochs', '1000000')
+    progress: str = 'epoch'
+    other: tuple = ('--seed', '1')
 
     def __str__(self):
         return f'{self.name}/{self.train[0]}'
@@ -66,6 +71,18 @@ CHAPTERS = [
     Chapter('04_advanced_pytorch', ('train.py', *DIGITS), ('predict.py',)),
     Chapter('05_cnn', ('train.py', *DIGITS, '--channel_sizes', '2'), ('predict.py',)),
     Chapter('07_rnn', ('train.py', *DIGITS, '--hidden_size', '4'), ('predict.py',)),
+    Chapter(
+        '08_preprocessing',
+        ('train.py',),
+        ('predict.py', '--score'),
+        # A long text that comes with Python, and merges until no pair is left.
+        endless=(
+            *('--train_fn', find_spec('pydoc_data.topics').origin, '--column', '-1'),
+            *('--min_count', '1', '--n_merges', '1000000'),
+        ),
+        progress='merge',
+        other=('--n_merges', '500'),
+    ),
 ]
 
 

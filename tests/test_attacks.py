@@ -60,7 +60,7 @@ def good_checkpoint(copy_of, tmp_path_factory):
     def train(chapter):
         if chapter not in fns:
             model_fn = tmp_path_factory.mktemp('good') / 'model.pth'
-            arguments = (*chapter.train, '--model_fn', model_fn, '--seed', '1')
+            arguments = (*chapter.train, '--model_fn', model_fn, *chapter.other)
             run_quickly(copy_of(chapter), *arguments, check=True)
             fns[chapter] = model_fn
         return fns[chapter]
@@ -170,13 +170,13 @@ def test_ctrl_c(chapter, copy_of, good_checkpoint, tmp_path):
 
     for number in range(N_INTERRUPTS):
         program = Program(copy_of(chapter), *arguments, '--model_fn', model_fn)
-        program.wait_for('epoch')
+        program.wait_for(chapter.progress)
         time.sleep(random.Random(number).uniform(0, 0.3))
         program.send(signal.SIGINT)
         process = program.finish()
 
         lines = process.stderr.splitlines()
-        epochs = [line for line in lines if line.startswith('epoch')]
+        epochs = [line for line in lines if line.startswith(chapter.progress)]
         assert process.returncode == 130, process.stderr
         assert lines[-1].startswith('interrupted')
         assert len(lines) - len(epochs) <= 4, process.stderr
@@ -185,9 +185,9 @@ def test_ctrl_c(chapter, copy_of, good_checkpoint, tmp_path):
         assert not temporary_files(tmp_path)
 
 
-def time_from_first_epoch_to_end(folder, *arguments):
+def time_from_first_epoch_to_end(chapter, folder, *arguments):
     program = Program(folder, *arguments)
-    program.wait_for('epoch')
+    program.wait_for(chapter.progress)
     start = time.monotonic()
     assert program.finish().returncode == 0
     return time.monotonic() - start
@@ -199,7 +199,7 @@ def test_kill(chapter, copy_of, good_checkpoint, tmp_path):
     old = good_checkpoint(chapter).read_bytes()
     model_fn = tmp_path / 'model.pth'
     arguments = (*chapter.train, '--model_fn', model_fn, '--verbose', '1')
-    n_seconds = time_from_first_epoch_to_end(copy_of(chapter), *arguments)
+    n_seconds = time_from_first_epoch_to_end(chapter, copy_of(chapter), *arguments)
 
     for number in range(N_KILLS):
         has_old = number % 2 == 0
@@ -209,7 +209,7 @@ def test_kill(chapter, copy_of, good_checkpoint, tmp_path):
             model_fn.unlink(missing_ok=True)
 
         program = Program(copy_of(chapter), *arguments)
-        program.wait_for('epoch')
+        program.wait_for(chapter.progress)
         time.sleep(random.Random(number).uniform(0, n_seconds))
         program.send(signal.SIGKILL)
         program.finish()
@@ -291,5 +291,9 @@ def test_help_comes_at_once_and_shows_every_default(program):
     module = getattr(load_chapter(chapter), file_name.removesuffix('.py'))
     shown = ''.join(process.stdout.split())
     for action in module.define_argparser()._actions[1:]:
+        if not action.option_strings:
+            # What has no name has no default either.
+            assert action.metavar in shown
+            continue
         assert action.option_strings[0] in shown
         assert ''.join(f'(default: {action.default})'.split()) in shown

@@ -6,7 +6,7 @@ from textwrap import dedent
 import numpy
 import pytest
 import torch
-from chapters import all_chapters, importable
+from chapters import ROOT, all_chapters, importable
 from PIL import Image
 from shape_comments import load_checked_chapter
 from sklearn.datasets import load_breast_cancer
@@ -75,6 +75,12 @@ def exercise_07(chapter, folder):
     run_main(chapter.predict, folder)
 
 
+def exercise_08(chapter, folder):
+    train_fn = str(ROOT / '08_preprocessing' / 'sample.train.tsv')
+    options = ['--train_fn', train_fn, '--batch_size', '16']
+    chapter.data_loader.main(chapter.data_loader.define_argparser().parse_args(options))
+
+
 # For each chapter with shape comments, a function that runs all the code they stand in,
 # real training steps among it. It gets the loaded chapter and an empty folder.
 EXERCISES = {
@@ -85,6 +91,7 @@ EXERCISES = {
     '04_advanced_pytorch/custom_dataset': exercise_custom_dataset,
     '05_cnn': exercise_05,
     '07_rnn': exercise_07,
+    '08_preprocessing': exercise_08,
 }
 
 
