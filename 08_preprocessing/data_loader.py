@@ -67,6 +67,12 @@ def get_torchtext_iterator(fn, batch_size, min_freq=1):
 
     Each batch.text is a pair: numbers of shape (batch_size, length) and lengths of
     shape (batch_size,); each batch.label has the shape (batch_size,).
+
+    Arguments:
+        fn: a file that read_examples() has read: torchtext does not say which line is
+            a bad one.
+        batch_size: lines in a batch.
+        min_freq: words that occur less often become <unk>.
     """
     import csv
 
@@ -147,7 +153,14 @@ class BucketSampler:
 
 
 def get_loader(fn, batch_size, min_freq=1, seed=0):
-    """Return a DataLoader of text, lengths and labels, and the two vocabularies."""
+    """Return a DataLoader of text, lengths and labels, and the two vocabularies.
+
+    Arguments:
+        fn: a file of lines of `label<tab>text`.
+        batch_size: lines in a batch.
+        min_freq: words that occur less often become <unk>.
+        seed: of the order.
+    """
     import torch
     from torch.utils.data import DataLoader
 

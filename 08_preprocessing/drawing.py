@@ -1,5 +1,7 @@
 """Pictures of subwords."""
 
+import warnings
+
 from marks import join_tokens
 from model import BytePairModel
 from utils import save_figure, use_korean_font
@@ -18,13 +20,15 @@ def draw_rows(axes, rows):
     for y, (_, pieces) in enumerate(rows):
         x = 0
         for number, piece in enumerate(pieces):
-            text = piece.replace('▁', ' ').strip() or ' '
+            letters = join_tokens([piece]) or ' '
+            text = ''.join(a if a.isprintable() else '\ufffd' for a in letters)
             # Korean letters are about twice as wide as Latin ones.
             width = 0.5 + sum(1.0 if letter > '\u1100' else 0.6 for letter in text)
             x += 0.5 * piece.startswith('▁') if number else 0
             colour = COLOURS[number % len(COLOURS)]
             axes.barh(y, width - 0.1, left=x, height=0.7, color=colour)
-            axes.text(x + (width - 0.1) / 2, y, text, ha='center', va='center')
+            place = x + (width - 0.1) / 2, y
+            axes.text(*place, text, ha='center', va='center', parse_math=False)
             x += width
         right = max(right, x)
     axes.set(xlim=(0, right), ylim=(len(rows) - 0.4, -0.6), xticks=[])
@@ -78,7 +82,7 @@ def draw_subwords(model, words, history, fn):
     right.set_title('Frequent long words')
     if not history:
         left.remove()
-    save_figure(figure, fn)
+    save(figure, fn)
 
 
 def draw_lines(rows, fn):
@@ -92,5 +96,13 @@ def draw_lines(rows, fn):
 
     use_korean_font()
     figure = Figure(figsize=(10, max(1, 0.4 * len(rows))), layout='constrained')
-    draw_rows(figure.subplots(), [('', pieces) for pieces in rows])
-    save_figure(figure, fn)
+    # More than that would be too small to read.
+    draw_rows(figure.subplots(), [('', pieces[:40]) for pieces in rows])
+    save(figure, fn)
+
+
+def save(figure, fn):
+    """Save a Figure; what the font has no letters for, such as emoji, becomes boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='Glyph')
+        save_figure(figure, fn)

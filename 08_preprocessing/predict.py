@@ -71,6 +71,12 @@ def main(config):
     get_device(config.gpu_id)
     checkpoint = load_checkpoint(config.model_fn, '08_preprocessing')
     model = get_model(checkpoint['config']['engine'], checkpoint['model'])
+    if config.score:
+        texts = read_column(read_lines(), config.column)
+        for name, value in get_scores(model, texts, config.raw).items():
+            print(f'{name}:', f'{value:.4f}' if isinstance(value, float) else value)
+        return
+
     drawn = []
 
     def segment(texts):
@@ -82,17 +88,8 @@ def main(config):
                 pieces = map(str, model.encode(pieces))
             yield ' '.join(pieces)
 
-    if config.score:
-        texts = read_column(read_lines(), config.column)
-        for name, value in get_scores(model, texts, config.raw).items():
-            print(
-                f'{name}: {value:.4f}'
-                if isinstance(value, float)
-                else f'{name}: {value}'
-            )
-    else:
-        for line in change_column(segment, read_lines(), config.column):
-            print(line)
+    for line in change_column(segment, read_lines(), config.column):
+        print(line)
     if config.figure_fn:
         from drawing import draw_lines
 

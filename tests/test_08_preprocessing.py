@@ -721,6 +721,19 @@ def test_errors_are_one_line(tmp_path):
         assert process.stderr.count('\n') == 1
 
 
+def test_pictures_of_odd_text(chapter, model_fn, tmp_path, recwarn):
+    content = '$\\frac$ 😀 \x00\ue000 ▁▂\n\n'.encode() + '가'.encode() * 2000
+    figure_fn = tmp_path / 'lines.png'
+    options = ['--model_fn', model_fn, '--gpu_id', '-1', '--figure_fn', figure_fn]
+
+    run_filter(chapter.predict, tmp_path, content, *options)
+    run_filter(chapter.predict, tmp_path, b'', *options)
+
+    assert figure_fn.read_bytes().startswith(b'\x89PNG')
+    assert model_fn.with_suffix('.png').read_bytes().startswith(b'\x89PNG')
+    assert not [warning for warning in recwarn if 'Glyph' in str(warning.message)]
+
+
 # ---- Batches
 
 
