@@ -1,0 +1,254 @@
+"""The training loop, and the engines that learn topics: each gets counts of words.
+
+The Trainer knows nothing of how an engine learns: it feeds it batches of documents, and
+asks held-out documents how good the topics are.
+"""
+
+import math
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from model import N_ITERATIONS, TOLERANCE
+from utils import get_blocks, log
+
+
+def get_mixtures(model, counts):
+    """Return what the model says of each document, (n_documents, n_topics), on the CPU.
+
+    Arguments:
+        counts: a sparse scipy matrix, (n_documents, vocabulary_size).
+    """
+    mixtures = torch.zeros(counts.shape[0], model.topics.shape[0])
+    for rows, words, counts_i in get_blocks(counts, model.topics.device):
+        mixtures[rows.cpu()] = model.get_mixtures(words, counts_i).cpu()
+    return mixtures
+
+
+def get_perplexity(model, seen, unseen):
+    """Return how many words, on average, the next word has to be guessed among.
+
+    Document completion (Wallach et al. 2009): from half of the words of a held-out
+    document comes its mixture, which then has to foretell the other half. So no engine
+    marks its own work, and no bound stands between what two of them say.
+
+    Arguments:
+        seen, unseen: the halves, two sparse scipy matrices of the same shape.
+    """
+    mixtures = get_mixtures(model, seen)
+    distributions = model.get_distributions().cpu()
+    log_likelihood = 0.0
+    for rows, words, counts in get_blocks(unseen, 'cpu'):
+        chosen = distributions.t()[words]
+        # |chosen| = (batch_size, length, n_topics)
+        p = torch.bmm(chosen, mixtures[rows].unsqueeze(2)).squeeze(2)
+        # |p| = (batch_size, length)
+        log_likelihood += (p.log() * counts).sum().item()
+    return math.exp(-log_likelihood / max(1, unseen.sum()))
+
+
+class TorchEngine:
+    """Variational Bayes, by the model itself.
+
+    Arguments:
+        model: a LatentDirichletAllocation.
+        n_documents: how many there are to learn from.
+        offset, decay: the n-th update goes (offset + n) ** -decay of the way.
+        seed: of the random start.
+    """
+
+    def __init__(self, model, n_documents, offset, decay, seed):
+        model.start(seed)
+        self.model = model
+        self.n_documents = n_documents
+        self.offset = offset
+        self.decay = decay
+        self.n_updates = 0
+
+    def update(self, counts):
+        """Learn from documents: an E-step of each, then one M-step.
+
+        Arguments:
+            counts: a sparse scipy matrix, (batch_size, vocabulary_size).
+        """
+        weights = self.model.get_weights()
+        statistics = torch.zeros_like(self.model.topics)
+        for _, words, counts_i in get_blocks(counts, weights.device):
+            gamma = self.model(words, counts_i, weights)
+            statistics += self.model.get_statistics(words, counts_i, gamma, weights)
+
+        self.n_updates += 1
+        rate = (self.offset + self.n_updates) ** -self.decay
+        self.model.update(statistics * (self.n_documents / counts.shape[0]), rate)
+
+
+class SklearnEngine:
+    """scikit-learn's LatentDirichletAllocation, which then fills our model.
+
+    Arguments:
+        model, n_documents, offset, decay, seed: as for TorchEngine.
+        batch_size: how many documents there are in an update.
+    """
+
+    def __init__(self, model, n_documents, offset, decay, seed, batch_size):
+        from sklearn.decomposition import LatentDirichletAllocation
+
+        self.model = model
+        self.lda = LatentDirichletAllocation(
+            n_components=model.topics.shape[0],
+            doc_topic_prior=model.alpha,
+            topic_word_prior=model.eta,
+            learning_offset=offset,
+            learning_decay=decay,
+            batch_size=batch_size,
+            total_samples=n_documents,
+            max_doc_update_iter=N_ITERATIONS,
+            mean_change_tol=TOLERANCE,
+            random_state=seed,
+        )
+
+    def update(self, counts):
+        """Learn from documents."""
+        self.lda.partial_fit(counts)
+        self.model.topics.copy_(torch.from_numpy(self.lda.components_))
+
+
+class GensimEngine:
+    """gensim's LdaModel, which then fills our model.
+
+    Arguments:
+        model, n_documents, offset, decay, seed: as for TorchEngine.
+    """
+
+    def __init__(self, model, n_documents, offset, decay, seed):
+        from gensim.models import LdaModel
+
+        self.model = model
+        self.n_documents = n_documents
+        n_topics, vocabulary_size = model.topics.shape
+        self.lda = LdaModel(
+            num_topics=n_topics,
+            id2word={i: str(i) for i in range(vocabulary_size)},
+            alpha=[model.alpha] * n_topics,
+            eta=model.eta,
+            # gensim counts updates from 0.
+            offset=offset + 1,
+            decay=decay,
+            iterations=N_ITERATIONS,
+            gamma_threshold=TOLERANCE,
+            eval_every=None,
+            random_state=seed,
+        )
+
+    def update(self, counts):
+        """Learn from documents."""
+        ends = counts.indptr
+        corpus = [
+            list(zip(counts.indices[i:j], counts.data[i:j], strict=True))
+            for i, j in zip(ends[:-1], ends[1:], strict=True)
+        ]
+        # gensim takes each call for new documents. These have come before.
+        self.lda.state.numdocs = self.n_documents - len(corpus)
+        self.lda.update(corpus, chunksize=len(corpus), passes=1, update_every=1)
+        self.model.topics.copy_(torch.from_numpy(self.lda.state.get_lambda()))
+
+
+class LsaEngine:
+    """Truncated singular value decomposition of TF-IDF, by scikit-learn.
+
+    Arguments:
+        model: a LatentSemanticAnalysis.
+        seed: of its random start.
+    """
+
+    def __init__(self, model, seed):
+        self.model = model
+        self.seed = seed
+
+    def update(self, counts):
+        """Learn from all documents at once."""
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        tfidf = TfidfTransformer()
+        svd = TruncatedSVD(self.model.topics.shape[0], random_state=self.seed)
+        svd.fit(tfidf.fit_transform(counts))
+        self.model.topics.copy_(torch.from_numpy(svd.components_))
+        self.model.idf.copy_(torch.from_numpy(tfidf.idf_))
+
+
+def get_engine(model, n_documents, config):
+    """Build the engine that config.engine names.
+
+    Arguments:
+        model: what get_model() has returned.
+        n_documents: how many there are to learn from.
+        config: the options of the command line.
+    """
+    if config.engine == 'lsa':
+        return LsaEngine(model, config.seed)
+
+    # With a decay of 0, each update goes all the way.
+    decay = config.decay if config.update == 'online' else 0.0
+    arguments = model, n_documents, config.offset, decay, config.seed
+    if config.engine == 'sklearn':
+        return SklearnEngine(*arguments, get_batch_size(n_documents, config))
+    if config.engine == 'gensim':
+        return GensimEngine(*arguments)
+    return TorchEngine(*arguments)
+
+
+def get_batch_size(n_documents, config):
+    """Return how many documents there are in an update."""
+    is_online = config.update == 'online' and config.engine != 'lsa'
+    return config.batch_size if is_online else n_documents
+
+
+class Trainer:
+    """Feeds an engine with documents, and watches the held-out perplexity.
+
+    Arguments:
+        model: what the engine fills.
+        engine: its update() learns from the counts of some documents.
+    """
+
+    def __init__(self, model, engine):
+        self.model = model
+        self.engine = engine
+        self.n_epochs = 0
+        # The held-out perplexity after each epoch; of LSA there is none.
+        self.history = []
+
+    def train(self, counts, seen, unseen, config):
+        """Go through the documents once in each epoch.
+
+        Arguments:
+            counts: of the training documents, a sparse scipy matrix of shape
+                (n_documents, vocabulary_size).
+            seen, unseen: the halves of the held-out documents.
+            config: engine, n_epochs, update, batch_size, seed and verbose.
+        """
+        is_lsa = config.engine == 'lsa'
+        n_documents = counts.shape[0]
+        batch_size = get_batch_size(n_documents, config)
+        random = np.random.default_rng(config.seed)
+        bar = None if config.verbose == 2 else True
+        # LSA is solved, not approached.
+        n_epochs = 1 if is_lsa else config.n_epochs
+        epochs = tqdm(range(1, n_epochs + 1), unit='epoch', disable=bar)
+        for epoch in epochs:
+            # Learn
+            shuffled = counts[random.permutation(n_documents)]
+            for begin in range(0, n_documents, batch_size):
+                self.engine.update(shuffled[begin : begin + batch_size])
+            self.n_epochs = epoch
+
+            # Report
+            message = 'solved'
+            if not is_lsa:
+                self.history.append(get_perplexity(self.model, seen, unseen))
+                message = f'perplexity={self.history[-1]:.1f}'
+            epochs.set_postfix_str(message)
+            if config.verbose > 0:
+                log(f'epoch {epoch}/{n_epochs}: {message}')
