@@ -1,6 +1,5 @@
 """The models: topics from counts (LDA), and directions from TF-IDF (LSA)."""
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -39,61 +38,65 @@ class LatentDirichletAllocation(nn.Module):
         self.eta = eta
         self.register_buffer('topics', torch.ones(n_topics, vocabulary_size))
 
-    def start(self, seed):
-        """Make no two topics alike, else all would stay so.
-
-        scikit-learn and gensim start the same way: one seed gives the same topics.
-        """
-        random = np.random.RandomState(seed)
-        topics = random.gamma(100.0, 0.01, tuple(self.topics.shape))
-        self.topics.copy_(torch.from_numpy(topics))
-
     def get_weights(self):
         """Return exp(E[log p(word | topic)]), (vocabulary_size, n_topics)."""
         return get_expectation(self.topics).exp().t().contiguous()
 
-    def forward(self, words, counts, weights=None):
-        """Return gamma of each document: the E-step.
+    def forward(self, words, counts, weights=None, gamma=None):
+        """Return gamma of each document: the E-step, until nothing moves any more.
 
         Arguments:
             words: a long tensor of shape (batch_size, length).
             counts: how often they stand there, of the same shape; 0 is padding.
             weights: what get_weights() has returned, if it is at hand.
+            gamma: where to start, (batch_size, n_topics); None: at one.
         """
         weights = self.get_weights() if weights is None else weights
         # |weights| = (vocabulary_size, n_topics)
         beta = weights[words]
         # |beta| = (batch_size, length, n_topics)
-        result = beta.new_ones(len(beta), beta.shape[2])
-        # |result| = (batch_size, n_topics)
-        rows = torch.arange(len(beta), device=beta.device)
-        gamma = result
+        gamma = beta.new_ones(len(beta), beta.shape[2]) if gamma is None else gamma
+        # |gamma| = (batch_size, n_topics)
+        result = gamma.clone()
+        rows = torch.arange(len(gamma), device=gamma.device)
         is_open = torch.ones_like(rows, dtype=torch.bool)
         for _ in range(N_ITERATIONS):
-            theta = get_expectation(gamma).exp()
-            # |theta| = (batch_size, n_topics)
-            shares = counts / (torch.bmm(beta, theta.unsqueeze(2)).squeeze(2) + EPSILON)
-            # |shares| = (batch_size, length)
-            update = self.alpha + theta * torch.bmm(shares.unsqueeze(1), beta).squeeze(
-                1
-            )
-            # |update| = (batch_size, n_topics)
-            change = (update - gamma).abs().mean(dim=1)
-            # |change| = (batch_size,)
-            gamma = torch.where(is_open.unsqueeze(1), update, gamma)
+            # Each document moves until it has converged, whatever the others do.
+            moved = self._step(beta, counts, gamma)
+            change = (moved - gamma).abs().mean(dim=1)
+            gamma = torch.where(is_open.unsqueeze(1), moved, gamma)
             is_open = is_open & (change >= TOLERANCE)
 
-            # Leave converged documents behind once they are a quarter of the block
+            # Once a quarter of them has, those leave the block.
             n_open = int(is_open.sum())
             if n_open <= 0.75 * len(rows):
                 result[rows] = gamma
-                if n_open == 0:
-                    break
                 rows, beta, counts = rows[is_open], beta[is_open], counts[is_open]
                 gamma, is_open = gamma[is_open], is_open[is_open]
-        else:
-            result[rows] = gamma
+            if n_open == 0:
+                break
+        result[rows] = gamma
         return result
+
+    def _step(self, beta, counts, gamma):
+        """Return gamma after one iteration, from which it is no worse.
+
+        The responsibilities (phi) of Hoffman et al. (2010), equation 5, are never
+        written down: their sum over the words is two matrix products.
+        """
+        theta = get_expectation(gamma).exp()
+        # |theta| = (batch_size, n_topics)
+        shares = self._get_shares(beta, counts, theta)
+        # |shares| = (batch_size, length)
+        moved = self.alpha + theta * torch.bmm(shares.unsqueeze(1), beta).squeeze(1)
+        # |moved| = (batch_size, n_topics)
+        return moved
+
+    def _get_shares(self, beta, counts, theta):
+        """Return the counts, each divided by what the topics together give the word."""
+        p = torch.bmm(beta, theta.unsqueeze(2)).squeeze(2)
+        # |p| = (batch_size, length)
+        return counts / (p + EPSILON)
 
     def get_statistics(self, words, counts, gamma, weights):
         """Return how often each topic is held responsible for each word.
@@ -111,12 +114,13 @@ class LatentDirichletAllocation(nn.Module):
         # |beta| = (batch_size, length, n_topics)
         theta = get_expectation(gamma).exp()
         # |theta| = (batch_size, n_topics)
-        shares = counts / (torch.bmm(beta, theta.unsqueeze(2)).squeeze(2) + EPSILON)
+        shares = self._get_shares(beta, counts, theta)
         # |shares| = (batch_size, length)
         responsibilities = shares.unsqueeze(2) * theta.unsqueeze(1) * beta
         # |responsibilities| = (batch_size, length, n_topics)
         statistics = torch.zeros_like(weights)
         statistics.index_add_(0, words.flatten(), responsibilities.flatten(0, 1))
+        # |statistics| = (vocabulary_size, n_topics)
         return statistics.t()
 
     def update(self, statistics, rate=1.0):
@@ -129,27 +133,6 @@ class LatentDirichletAllocation(nn.Module):
         """
         self.topics.lerp_(self.eta + statistics, rate)
 
-    def get_bound(self, words, counts, gamma):
-        """Return the lower bound of log p(words) of each document, given the topics.
-
-        Blei et al. (2003), equation 15, with the best responsibilities put in.
-
-        Returns:
-            A float tensor of shape (batch_size,).
-        """
-        theta = get_expectation(gamma)
-        # |theta| = (batch_size, n_topics)
-        beta = get_expectation(self.topics).t()[words]
-        # |beta| = (batch_size, length, n_topics)
-        likelihood = ((beta + theta.unsqueeze(1)).logsumexp(dim=2) * counts).sum(dim=1)
-        # |likelihood| = (batch_size,)
-        alpha = torch.full_like(gamma, self.alpha)
-        divergence = ((gamma - alpha) * theta + alpha.lgamma() - gamma.lgamma()).sum(
-            dim=1
-        ) + (gamma.sum(dim=1).lgamma() - alpha.sum(dim=1).lgamma())
-        # |divergence| = (batch_size,)
-        return likelihood - divergence
-
     def get_mixtures(self, words, counts):
         """Return the mean of each document's mixture, (batch_size, n_topics)."""
         gamma = self(words, counts)
@@ -158,6 +141,19 @@ class LatentDirichletAllocation(nn.Module):
     def get_distributions(self):
         """Return the mean of each topic's distribution, (n_topics, vocabulary_size)."""
         return self.topics / self.topics.sum(dim=1, keepdim=True)
+
+    def get_log_p(self, mixtures, words):
+        """Return the log-probability of words of documents, (batch_size, length).
+
+        Arguments:
+            mixtures: of the topics, (batch_size, n_topics).
+            words: a long tensor of shape (batch_size, length).
+        """
+        chosen = self.get_distributions().t()[words]
+        # |chosen| = (batch_size, length, n_topics)
+        p = torch.bmm(chosen, mixtures.unsqueeze(2)).squeeze(2)
+        # |p| = (batch_size, length)
+        return p.log()
 
 
 class LatentSemanticAnalysis(nn.Module):

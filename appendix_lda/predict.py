@@ -7,7 +7,8 @@
 
 For each line there are the shares of the topics, with tabs between them, and then, for
 each similar training document, the cosine and its beginning. A line without a known
-word, such as a blank one, says nothing about itself: its shares are those of the prior.
+word, such as a blank one, says nothing about itself: its shares are those of the prior,
+and the fields of similar documents are empty.
 """
 
 import base64
@@ -62,38 +63,30 @@ def load_model(checkpoint):
     return model
 
 
-def find_similar(mixtures, others, n_similar):
-    """Return the cosines of the most similar rows of others, and their numbers.
-
-    Arguments:
-        mixtures: a float tensor of shape (batch_size, n_topics).
-        others: a float tensor of shape (n_documents, n_topics).
-        n_similar: how many for each row of mixtures.
-    """
-    from torch.nn.functional import normalize
-
-    cosines = normalize(mixtures) @ normalize(others).t()
-    # |cosines| = (batch_size, n_documents)
-    return cosines.topk(min(n_similar, len(others)), dim=1)
-
-
 def describe(texts, tokenize, model, checkpoint, n_similar):
-    """Yield a line for each text.
+    """Yield a line for each text: its mixture, then similar training documents.
 
     Arguments:
         texts: some documents.
         tokenize: what get_tokenizer() has returned.
-        n_similar: how many training documents to name.
+        n_similar: how many training documents to name, by the cosine of the mixtures.
     """
+    from torch.nn.functional import normalize
+
     from trainer import get_mixtures
 
     counts = count_words(tokenize(texts), checkpoint['vocabulary'])
     mixtures = get_mixtures(model, counts)
-    cosines, rows = find_similar(mixtures, checkpoint['mixtures'], n_similar)
-    for i, mixture in enumerate(mixtures.tolist()):
-        fields = [f'{share:.4f}' for share in mixture]
-        for cosine, row in zip(cosines[i].tolist(), rows[i].tolist(), strict=True):
-            fields += [f'{cosine:.4f}', checkpoint['beginnings'][row]]
+    # |mixtures| = (batch_size, n_topics)
+    cosines = normalize(mixtures) @ normalize(checkpoint['mixtures']).t()
+    # |cosines| = (batch_size, n_documents)
+    similar = cosines.topk(min(n_similar, cosines.shape[1]), dim=1)
+    for i, n_words in enumerate(counts.sum(axis=1)):
+        fields = [f'{share:.4f}' for share in mixtures[i].tolist()]
+        for cosine, row in zip(*(part[i].tolist() for part in similar), strict=True):
+            # Of a text without a known word, nobody can say what it resembles.
+            beginning = checkpoint['beginnings'][row]
+            fields += [f'{cosine:.4f}', beginning] if n_words else ['', '']
         yield '\t'.join(fields)
 
 

@@ -3,7 +3,7 @@
     python train.py --model_fn model.pth
     python train.py --model_fn model.pth --engine gensim
     python train.py --model_fn model.pth --engine lsa
-    python train.py --model_fn model.pth --train_fn my.txt --lang ko --update online
+    python train.py --model_fn model.pth --train_fn reviews.txt --lang ko
 
 This file is the table of contents: device, data, model, engine, trainer, save.
 """
@@ -52,7 +52,7 @@ def add_data_options(parser):
     p.add_argument(
         '--min_document_freq',
         type=number(int, 1),
-        default=3,
+        default=5,
         help='leave out words of fewer documents',
     )
     p.add_argument(
@@ -75,11 +75,11 @@ def add_training_options(parser):
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of all that is random'
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=50, help='times all data')
+    p.add_argument('--n_epochs', type=number(int, 1), default=20, help='times all data')
     p.add_argument(
         '--update',
         choices=['batch', 'online'],
-        default='batch',
+        default='online',
         help='topics change once an epoch, or after --batch_size documents',
     )
     p.add_argument(

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from model import N_ITERATIONS, TOLERANCE
-from utils import get_blocks, log
+from utils import InputError, get_blocks, log
 
 
 def get_mixtures(model, counts):
@@ -20,7 +20,9 @@ def get_mixtures(model, counts):
     Arguments:
         counts: a sparse scipy matrix, (n_documents, vocabulary_size).
     """
-    mixtures = torch.zeros(counts.shape[0], model.topics.shape[0])
+    shape = counts.shape[0], model.topics.shape[0]
+    mixtures = torch.zeros(shape, dtype=model.topics.dtype)
+    # |mixtures| = (n_documents, n_topics)
     for rows, words, counts_i in get_blocks(counts, model.topics.device):
         mixtures[rows.cpu()] = model.get_mixtures(words, counts_i).cpu()
     return mixtures
@@ -31,21 +33,19 @@ def get_perplexity(model, seen, unseen):
 
     Document completion (Wallach et al. 2009): from half of the words of a held-out
     document comes its mixture, which then has to foretell the other half. So no engine
-    marks its own work, and no bound stands between what two of them say.
+    marks its own work. Not a number if there is nothing to foretell.
 
     Arguments:
         seen, unseen: the halves, two sparse scipy matrices of the same shape.
     """
-    mixtures = get_mixtures(model, seen)
-    distributions = model.get_distributions().cpu()
+    if unseen.sum() == 0:
+        return math.nan
+    mixtures = get_mixtures(model, seen).to(model.topics.device)
     log_likelihood = 0.0
-    for rows, words, counts in get_blocks(unseen, 'cpu'):
-        chosen = distributions.t()[words]
-        # |chosen| = (batch_size, length, n_topics)
-        p = torch.bmm(chosen, mixtures[rows].unsqueeze(2)).squeeze(2)
-        # |p| = (batch_size, length)
-        log_likelihood += (p.log() * counts).sum().item()
-    return math.exp(-log_likelihood / max(1, unseen.sum()))
+    for rows, words, counts in get_blocks(unseen, mixtures.device):
+        log_p = model.get_log_p(mixtures[rows], words)
+        log_likelihood += (log_p * counts).sum().item()
+    return math.exp(-log_likelihood / unseen.sum())
 
 
 class TorchEngine:
@@ -59,12 +59,19 @@ class TorchEngine:
     """
 
     def __init__(self, model, n_documents, offset, decay, seed):
-        model.start(seed)
         self.model = model
         self.n_documents = n_documents
         self.offset = offset
         self.decay = decay
         self.n_updates = 0
+        # scikit-learn and gensim draw the same: one seed, and the topics are the same.
+        self.random = np.random.RandomState(seed)
+        model.topics.copy_(self._draw(model.topics.shape))
+
+    def _draw(self, shape):
+        """Return numbers near one, of which no two are alike."""
+        numbers = self.random.gamma(100.0, 0.01, tuple(shape))
+        return torch.from_numpy(numbers).to(self.model.topics)
 
     def update(self, counts):
         """Learn from documents: an E-step of each, then one M-step.
@@ -74,9 +81,10 @@ class TorchEngine:
         """
         weights = self.model.get_weights()
         statistics = torch.zeros_like(self.model.topics)
-        for _, words, counts_i in get_blocks(counts, weights.device):
-            gamma = self.model(words, counts_i, weights)
-            statistics += self.model.get_statistics(words, counts_i, gamma, weights)
+        gamma = self._draw((counts.shape[0], len(statistics)))
+        for rows, words, counts_i in get_blocks(counts, weights.device):
+            gamma_i = self.model(words, counts_i, weights, gamma[rows])
+            statistics += self.model.get_statistics(words, counts_i, gamma_i, weights)
 
         self.n_updates += 1
         rate = (self.offset + self.n_updates) ** -self.decay
@@ -167,12 +175,22 @@ class LsaEngine:
         self.seed = seed
 
     def update(self, counts):
-        """Learn from all documents at once."""
+        """Learn from all documents at once.
+
+        Raises:
+            InputError: there are more directions asked for than there can be.
+        """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfTransformer
 
+        n_topics = self.model.topics.shape[0]
+        if n_topics > min(counts.shape):
+            raise InputError(
+                f'--n_topics {n_topics}: LSA finds no more directions than there are '
+                'documents, {} here, and words, {} here'.format(*counts.shape)
+            )
         tfidf = TfidfTransformer()
-        svd = TruncatedSVD(self.model.topics.shape[0], random_state=self.seed)
+        svd = TruncatedSVD(n_topics, random_state=self.seed)
         svd.fit(tfidf.fit_transform(counts))
         self.model.topics.copy_(torch.from_numpy(svd.components_))
         self.model.idf.copy_(torch.from_numpy(tfidf.idf_))

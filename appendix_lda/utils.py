@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 # What is no language: links, e-mail addresses, markup, and all after an apostrophe.
 NOISE = re.compile(
-    r"(?:https?://|www\.)\S+|\S{1,64}@\S+|</?[a-zA-Z][^<>]{0,1000}>|['\u2019]\w*"
+    r"(?:https?://|www\.)\S+|\S{1,64}@\S+|</?[a-z][^<>]{0,1000}>|['\u2019]\w*",
+    re.IGNORECASE,
 )
 # Letters of any script, but no digits.
 WORD = re.compile(r'[^\W\d_]{3,}')
@@ -403,7 +404,7 @@ def count_words(documents, vocabulary):
     Returns:
         A sparse scipy matrix of whole numbers, (n_documents, vocabulary_size).
     """
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_array
 
     index = {word: i for i, word in enumerate(vocabulary)}
     columns = [
@@ -412,46 +413,58 @@ def count_words(documents, vocabulary):
     ends = np.cumsum([0, *map(len, columns)])
     flat = np.fromiter(chain.from_iterable(columns), np.int64, ends[-1])
     shape = (len(columns), len(vocabulary))
-    counts = csr_matrix((np.ones(len(flat), np.int64), flat, ends), shape)
+    counts = csr_array((np.ones(len(flat), np.int64), flat, ends), shape)
     counts.sum_duplicates()
     return counts
+
+
+def get_block(counts):
+    """Return documents as two arrays without holes, the shorter ones filled up.
+
+    Arguments:
+        counts: a sparse scipy matrix, (batch_size, vocabulary_size).
+
+    Returns:
+        Words, a long tensor, and their counts, a float tensor, both of shape
+        (batch_size, length). What fills up is word 0 with a count of 0.
+    """
+    import torch
+
+    lengths = np.diff(counts.indptr)
+    is_word = np.arange(max(1, lengths.max())) < lengths[:, np.newaxis]
+    # |is_word| = (batch_size, length)
+    words = np.zeros(is_word.shape, np.int64)
+    words[is_word] = counts.indices
+    values = np.zeros(is_word.shape, np.float32)
+    values[is_word] = counts.data
+    return torch.from_numpy(words), torch.from_numpy(values)
 
 
 def get_blocks(counts, device, block_size=2**15):
     """Yield documents in blocks for the model: as many at once as fit into a cache.
 
-    Documents of about the same length share a block, so that little is padded.
+    Documents of about the same length share a block, so that little is filled up.
 
     Arguments:
         counts: a sparse scipy matrix, (n_documents, vocabulary_size).
         device: where the tensors go.
-        block_size: the limit of batch_size x length.
+        block_size: the limit of batch_size x length, for more than one document.
 
     Yields:
-        The rows, a long tensor of shape (batch_size,); words, a long tensor, and their
-        counts, a float tensor, of shape (batch_size, length). What fills the shorter
-        documents up is word 0 with a count of 0.
+        The numbers of the documents, a long tensor of shape (batch_size,), and their
+        words and counts, as of get_block().
     """
     import torch
 
-    starts = torch.from_numpy(counts.indptr[:-1].astype(np.int64))
-    lengths = torch.from_numpy(np.diff(counts.indptr).astype(np.int64))
-    # An end that padding may point to, also where no document has a word.
-    indices = torch.from_numpy(np.append(counts.indices, 0).astype(np.int64))
-    data = torch.from_numpy(np.append(counts.data, 0).astype(np.float32))
-
-    order = lengths.argsort(descending=True)
+    lengths = np.diff(counts.indptr)
+    order = np.argsort(-lengths, kind='stable')
     begin = 0
     while begin < len(order):
-        length = max(1, int(lengths[order[begin]]))
-        rows = order[begin : begin + max(1, block_size // length)]
-        positions = torch.arange(length)
-        is_word = positions < lengths[rows].unsqueeze(1)
-        # |is_word| = (batch_size, length)
-        places = (starts[rows].unsqueeze(1) + positions).where(is_word, len(data) - 1)
-        # |places| = (batch_size, length)
-        yield rows.to(device), indices[places].to(device), data[places].to(device)
-        begin += len(rows)
+        batch_size = max(1, block_size // max(1, lengths[order[begin]]))
+        rows = order[begin : begin + batch_size]
+        words, values = get_block(counts[rows])
+        yield torch.from_numpy(rows).to(device), words.to(device), values.to(device)
+        begin += batch_size
 
 
 def get_beginning(text, length=60):

@@ -83,6 +83,9 @@ CHAPTERS = [
         progress='merge',
         other=('--n_merges', '500'),
     ),
+    Chapter(
+        'appendix_lda', ('train.py', '--n_epochs', '2'), ('predict.py', '--topics')
+    ),
 ]
 
 
@@ -91,6 +94,7 @@ CHAPTERS = [
 SERVER = multiprocessing.get_context('forkserver')
 SERVER.set_forkserver_preload(
     [
+        'gensim.models',
         'ignite.handlers',
         'ignite.metrics',
         'matplotlib.backends.backend_agg',
@@ -99,6 +103,7 @@ SERVER.set_forkserver_preload(
         'pytest',
         'sklearn.datasets',
         'sklearn.decomposition',
+        'sklearn.feature_extraction.text',
         'sklearn.metrics',
         'sklearn.model_selection',
         'torch._dynamo',

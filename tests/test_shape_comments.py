@@ -2,6 +2,7 @@
 
 import traceback
 from textwrap import dedent
+from unittest import mock
 
 import numpy
 import pytest
@@ -81,6 +82,18 @@ def exercise_08(chapter, folder):
     chapter.data_loader.main(chapter.data_loader.define_argparser().parse_args(options))
 
 
+def exercise_lda(chapter, folder):
+    documents_fn = folder / 'documents.txt'
+    documents_fn.write_text('Arafat met Hamas\n\nbush fires\n', encoding='utf-8')
+    for engine in ('torch', 'lsa'):
+        run_main(chapter.train, folder, '--n_epochs', '1', '--engine', engine)
+        with (
+            open(documents_fn, encoding='utf-8') as file,
+            mock.patch('sys.stdin', file),
+        ):
+            run_main(chapter.predict, folder, '--n_similar', '2')
+
+
 # For each chapter with shape comments, a function that runs all the code they stand in,
 # real training steps among it. It gets the loaded chapter and an empty folder.
 EXERCISES = {
@@ -92,6 +105,7 @@ EXERCISES = {
     '05_cnn': exercise_05,
     '07_rnn': exercise_07,
     '08_preprocessing': exercise_08,
+    'appendix_lda': exercise_lda,
 }
 
 
