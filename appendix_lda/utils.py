@@ -356,7 +356,7 @@ def get_data(config):
         [words for _, words in train],
         config.min_document_freq,
         config.max_document_ratio,
-        stop_words={word for line in stop_lines for word in line.split()},
+        stop_words={word for line in stop_lines for word in line.lower().split()},
     )
     known = set(vocabulary)
     train = [(text, words) for text, words in train if not known.isdisjoint(words)]
@@ -532,9 +532,9 @@ def draw_topics(model, vocabulary, fn, history=(), n_words=8):
     use_korean_font()
     weights, top = get_top_words(model, n_words)
     n_panels = len(top) + bool(history)
-    n_columns = min(5, n_panels)
+    n_columns = min(4, n_panels)
     n_rows = -(-n_panels // n_columns)
-    figure = Figure(figsize=(2.4 * n_columns, 2 * n_rows), layout='constrained')
+    figure = Figure(figsize=(2.6 * n_columns, 2 * n_rows), layout='constrained')
     panels = figure.subplots(n_rows, n_columns, squeeze=False).flatten()
 
     for i, (values, row) in enumerate(zip(weights, top, strict=True)):

@@ -583,7 +583,7 @@ def test_bad_options(tmp_path, options, message):
 
 
 def test_stop_words_of_ones_own(chapter, tmp_path, capsys):
-    (tmp_path / 'stop.txt').write_text('australia new\nsouth\n', encoding='utf-8')
+    (tmp_path / 'stop.txt').write_text('Australia new\nsouth\n', encoding='utf-8')
     options = ('--n_epochs', 1, '--verbose', 0, '--model_fn', tmp_path / 'x.pth')
 
     run_here(chapter.train, '--stop_fn', tmp_path / 'stop.txt', *options)
