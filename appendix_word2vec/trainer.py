@@ -1,0 +1,92 @@
+"""The training: plain stochastic gradient descent, with a learning rate that falls.
+
+Nothing here knows what a word is: it trains any model with a step() of its own.
+"""
+
+import math
+import sys
+
+from tqdm import tqdm
+
+from model import get_loss
+from utils import InputError, log, save_checkpoint
+
+
+class Trainer:
+    """Trains a model, and after each epoch measures, reports and saves it.
+
+    Arguments:
+        model: it has step(), which learns from a batch, and forward(), which returns
+            the sum of its losses and their number.
+        examples: x, y and noise of get_examples(), from sentences held out.
+        checkpoint: what the checkpoints hold beside the model; its 'config' are the
+            options n_epochs, batch_size, block_size, lr, verbose and model_fn.
+    """
+
+    def __init__(self, model, examples, checkpoint):
+        self.model = model
+        self.examples = [tensor.to(model.in_vectors.device) for tensor in examples]
+        self.checkpoint = checkpoint
+        self.config = checkpoint['config']
+        self.history = {'train_loss': [], 'valid_loss': []}
+
+    def train(self, dataset):
+        """Train for all epochs.
+
+        Arguments:
+            dataset: a BlockDataset.
+
+        Raises:
+            InputError: the loss is not a number any more.
+        """
+        for epoch in range(1, self.config['n_epochs'] + 1):
+            train_loss = self._train(dataset, epoch)
+            valid_loss = self._validate()
+            self._check_loss(valid_loss, epoch)
+
+            if self.config['verbose'] > 0:
+                losses = f'train_loss={train_loss:.4f} valid_loss={valid_loss:.4f}'
+                log(f'epoch {epoch}/{self.config["n_epochs"]}: {losses}')
+            self.history['train_loss'].append(train_loss)
+            self.history['valid_loss'].append(valid_loss)
+            state = {'model': self.model.state_dict()}
+            save_checkpoint(self.checkpoint | state, self.config['model_fn'])
+
+    def _train(self, dataset, epoch):
+        """Go through the text once; returns the mean loss of every hundredth step."""
+        dataset.draw()
+        n_blocks = max(1, self.config['batch_size'] // self.config['block_size'])
+        steps = range(0, len(dataset), n_blocks)
+        bar = tqdm(
+            steps,
+            desc=f'epoch {epoch}',
+            disable=self.config['verbose'] < 2 or not sys.stderr.isatty(),
+            leave=False,
+            unit_scale=self.config['batch_size'],
+            unit=' words',
+        )
+        total, n_examples = 0.0, 0
+        for step, start in enumerate(bar):
+            batch = dataset[start : start + n_blocks]
+            if step % 100 == 0:
+                loss, n = (value.item() for value in self.model(*batch))
+                self._check_loss(loss, epoch)
+                total, n_examples = total + loss, n_examples + n
+
+            # The learning rate falls in a line, from --lr to almost nothing.
+            n_done = epoch - 1 + start / len(dataset)
+            rest = max(1e-4, 1 - n_done / self.config['n_epochs'])
+            self.model.step(*batch, self.config['lr'] * rest)
+        return total / max(1, n_examples)
+
+    def _validate(self):
+        """Return the loss of the examples."""
+        vectors = (self.model.in_vectors, self.model.out_vectors)
+        return get_loss(*vectors, *self.examples)
+
+    def _check_loss(self, loss, epoch):
+        """Stop before a loss that is not a number spoils what has been saved."""
+        if not math.isfinite(loss):
+            raise InputError(
+                f'loss={loss} in epoch {epoch}: lower --lr or --batch_size'
+            )
