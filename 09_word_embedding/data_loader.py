@@ -1,6 +1,7 @@
 """The data: a text file becomes sentences, lists of words; some are held out."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import torch
@@ -42,7 +43,9 @@ def tokenize_korean(lines):
     # In Kiwi's tag set, what begins with S is no morpheme, but for foreign words (SL),
     # Chinese characters (SH) and numbers (SN).
     kiwi, words = Kiwi(), {'SL', 'SH', 'SN'}
-    for tokens in kiwi.tokenize(lines):
+    # Kiwi's time and memory grow with the length of a text.
+    parts = (part for line in lines for part in textwrap.wrap(line, 500))
+    for tokens in kiwi.tokenize(parts):
         yield [
             token.lemma.lower()
             for token in tokens

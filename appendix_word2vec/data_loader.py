@@ -1,9 +1,12 @@
 """The data: a text file becomes sentences, lists of words; some are held out."""
 
+import itertools
 import re
+import textwrap
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.nn import functional
 from torch.utils.data import Dataset
@@ -45,7 +48,9 @@ def tokenize_korean(lines):
     # In Kiwi's tag set, what begins with S is no morpheme, but for foreign words (SL),
     # Chinese characters (SH) and numbers (SN).
     kiwi, words = Kiwi(), {'SL', 'SH', 'SN'}
-    for tokens in kiwi.tokenize(lines):
+    # Kiwi's time and memory grow with the length of a text.
+    parts = (part for line in lines for part in textwrap.wrap(line, 500))
+    for tokens in kiwi.tokenize(parts):
         yield [
             token.lemma.lower()
             for token in tokens
@@ -229,13 +234,15 @@ class BlockDataset(Dataset):
 
     def __init__(self, sentences, counts, config, device):
         numbers = {word: number for number, word in enumerate(counts)}
-        words = [[numbers[w] for w in words if w in numbers] for words in sentences]
-        lengths = torch.tensor([len(sentence) for sentence in words])
-        self.words = torch.tensor([w for sentence in words for w in sentence])
-        self.words = self.words.to(device)
+        all_words = itertools.chain.from_iterable(sentences)
+        words = np.fromiter((numbers.get(word, -1) for word in all_words), np.int64)
+        lengths = torch.tensor([len(sentence) for sentence in sentences])
+        sentence_numbers = torch.arange(len(sentences), dtype=torch.int32)
+        sentence_numbers = sentence_numbers.repeat_interleave(lengths)
+        is_known = torch.from_numpy(words >= 0)
+        self.words = torch.from_numpy(words)[is_known].to(device)
         # |self.words| = (n_words,)
-        sentence_numbers = torch.arange(len(words)).repeat_interleave(lengths)
-        self.sentence_numbers = sentence_numbers.int().to(device)
+        self.sentence_numbers = sentence_numbers[is_known].to(device)
         # |self.sentence_numbers| = (n_words,)
 
         all_counts = torch.tensor(list(counts.values()))

@@ -59,14 +59,18 @@ class SkipGram(NegativeSampling):
     weight: the expectation of the sum is the same.
     """
 
-    def get_parts(self, words, is_pair, noise):
-        """Return the words to predict from, those to tell apart, and their weights.
+    def prepare(self, words, is_pair, noise):
+        """Return what a step needs beside the vectors.
 
         Arguments:
             words: the numbers of the words of each block, with a margin of a window on
                 both sides.
             is_pair: 1.0 for a word and one beside it within the window, else 0.0.
             noise: the numbers of the noise words of each block.
+
+        Returns:
+            The words to predict from; those to tell apart, true ones and noise; is_pair;
+            and the weights of the noise.
         """
         # |words| = (n_blocks, block_size_with_margins)
         # |is_pair| = (n_blocks, block_size, block_size_with_margins)
@@ -77,44 +81,39 @@ class SkipGram(NegativeSampling):
         noise_weight = is_pair @ is_noise.to(is_pair.dtype)
         noise_weight *= self.n_negatives / noise.size(1)
         # |noise_weight| = (n_blocks, block_size, n_noise)
-        weight = torch.cat([is_pair, noise_weight], dim=2)
-        # |weight| = (n_blocks, block_size, n_others)
         others = torch.cat([words, noise], dim=1)
         # |others| = (n_blocks, n_others)
-        return get_middle(words, is_pair), others, weight
+        return get_middle(words, is_pair), others, is_pair, noise_weight
 
-    def forward(self, words, is_pair, noise):
+    def forward(self, middle, others, is_pair, noise_weight):
         """Return the sum of the losses of all pairs, and how many these are."""
-        middle, others, weight = self.get_parts(words, is_pair, noise)
         v = functional.embedding(middle, self.in_vectors)
         # |v| = (n_blocks, block_size, word_vec_size)
         u = functional.embedding(others, self.out_vectors)
         # |u| = (n_blocks, n_others, word_vec_size)
         score = v @ u.transpose(1, 2)
         # |score| = (n_blocks, block_size, n_others)
-
-        true, false = score.split([words.size(1), noise.size(1)], dim=2)
-        log_p = torch.cat(
-            [functional.logsigmoid(true), functional.logsigmoid(-false)], dim=2
-        )
-        return -(weight * log_p).sum(), is_pair.sum()
+        true, false = score.split([is_pair.size(2), noise_weight.size(2)], dim=2)
+        loss = -(is_pair * functional.logsigmoid(true)).sum()
+        loss = loss - (noise_weight * functional.logsigmoid(-false)).sum()
+        return loss, is_pair.sum()
 
     @torch.no_grad()
-    def step(self, words, is_pair, noise, lr):
+    def step(self, middle, others, is_pair, noise_weight, lr):
         """Move all vectors down the slope of forward(), by lr.
 
-        The derivative of a pair's loss by its score v . u is sigmoid(score) - 1 for a
-        true word and sigmoid(score) for noise; from there, it goes on to v times u, and
-        to u times v.
+        The derivative of a loss by its score v . u is sigmoid(score) - 1 for a true word
+        and sigmoid(score) for noise. From there it goes on to v times u, and to u times
+        v: products of matrices again.
         """
-        middle, others, weight = self.get_parts(words, is_pair, noise)
         v = functional.embedding(middle, self.in_vectors)
         u = functional.embedding(others, self.out_vectors)
-
-        slope = (v @ u.transpose(1, 2)).sigmoid_().mul_(weight)
-        slope[:, :, : words.size(1)] -= is_pair
-        slope *= -lr
+        slope = (v @ u.transpose(1, 2)).sigmoid_()
         # |slope| = (n_blocks, block_size, n_others)
+        true, false = slope.split([is_pair.size(2), noise_weight.size(2)], dim=2)
+        true.sub_(1).mul_(is_pair)
+        false.mul_(noise_weight)
+        slope *= -lr
         add_rows(self.in_vectors, middle, slope @ u)
         add_rows(self.out_vectors, others, slope.transpose(1, 2) @ v)
 
@@ -126,51 +125,54 @@ class CBOW(NegativeSampling):
     v_i and the word itself for o (Mikolov et al. 2013a, section 3.1).
     """
 
-    def get_parts(self, words, is_pair, noise):
-        """Return the words to predict, the share of each word in the mean, the weights.
+    def prepare(self, words, is_pair, noise):
+        """Return what a step needs beside the vectors.
 
         Arguments:
             words, is_pair, noise: as for SkipGram.
+
+        Returns:
+            The words around; those to predict; the noise; is_pair; 1.0 for each word
+            with any around it, else 0.0; and the weights of the noise.
         """
         # |words| = (n_blocks, block_size_with_margins)
         # |is_pair| = (n_blocks, block_size, block_size_with_margins)
         # |noise| = (n_blocks, n_noise)
-        n_around = is_pair.sum(dim=2, keepdim=True)
-        # |n_around| = (n_blocks, block_size, 1)
-        # A word without any around it is not predicted.
-        is_true = n_around.clamp(max=1)
+        is_true = is_pair.amax(dim=2, keepdim=True)
         # |is_true| = (n_blocks, block_size, 1)
-        share = is_pair / n_around.clamp(min=1)
-        # |share| = (n_blocks, block_size, block_size_with_margins)
-
         middle = get_middle(words, is_pair)
         # |middle| = (n_blocks, block_size)
         is_noise = middle.unsqueeze(2) != noise.unsqueeze(1)
         # |is_noise| = (n_blocks, block_size, n_noise)
         noise_weight = is_noise * (is_true * (self.n_negatives / noise.size(1)))
         # |noise_weight| = (n_blocks, block_size, n_noise)
-        return middle, share, is_true, noise_weight
+        return words, middle, noise, is_pair, is_true, noise_weight
 
-    def forward(self, words, is_pair, noise):
-        """Return the sum of the losses of all words, and how many these are."""
-        middle, share, is_true, noise_weight = self.get_parts(words, is_pair, noise)
-        v = share @ functional.embedding(words, self.in_vectors)
+    def get_vectors(self, words, middle, noise, is_pair):
+        """Return the means of the words around, and the vectors of true words and noise."""
+        n_around = is_pair.sum(dim=2, keepdim=True).clamp_(min=1)
+        # |n_around| = (n_blocks, block_size, 1)
+        v = is_pair @ functional.embedding(words, self.in_vectors) / n_around
         # |v| = (n_blocks, block_size, word_vec_size)
         u_true = functional.embedding(middle, self.out_vectors)
         # |u_true| = (n_blocks, block_size, word_vec_size)
         u_noise = functional.embedding(noise, self.out_vectors)
         # |u_noise| = (n_blocks, n_noise, word_vec_size)
+        return v, u_true, u_noise
+
+    def forward(self, words, middle, noise, is_pair, is_true, noise_weight):
+        """Return the sum of the losses of all words, and how many these are."""
+        v, u_true, u_noise = self.get_vectors(words, middle, noise, is_pair)
         true = (v * u_true).sum(dim=2, keepdim=True)
         # |true| = (n_blocks, block_size, 1)
         false = v @ u_noise.transpose(1, 2)
         # |false| = (n_blocks, block_size, n_noise)
-
         loss = -(is_true * functional.logsigmoid(true)).sum()
-        loss -= (noise_weight * functional.logsigmoid(-false)).sum()
+        loss = loss - (noise_weight * functional.logsigmoid(-false)).sum()
         return loss, is_true.sum()
 
     @torch.no_grad()
-    def step(self, words, is_pair, noise, lr):
+    def step(self, words, middle, noise, is_pair, is_true, noise_weight, lr):
         """Move all vectors down the slope of forward(), by lr.
 
         The slopes of the scores are those of SkipGram. By the mean, each word around
@@ -178,22 +180,18 @@ class CBOW(NegativeSampling):
         gives each the whole slope, as if the learning rate were higher by the number of
         words around (Irsoy et al. 2021). So does this, to be comparable.
         """
-        middle, share, is_true, noise_weight = self.get_parts(words, is_pair, noise)
-        v = share @ functional.embedding(words, self.in_vectors)
-        u_true = functional.embedding(middle, self.out_vectors)
-        u_noise = functional.embedding(noise, self.out_vectors)
-
-        true_slope = (v * u_true).sum(dim=2, keepdim=True).sigmoid_().sub_(1)
-        true_slope *= is_true * -lr
-        # |true_slope| = (n_blocks, block_size, 1)
-        noise_slope = (v @ u_noise.transpose(1, 2)).sigmoid_().mul_(noise_weight)
-        noise_slope *= -lr
-        # |noise_slope| = (n_blocks, block_size, n_noise)
-        v_slope = torch.baddbmm(true_slope * u_true, noise_slope, u_noise)
+        v, u_true, u_noise = self.get_vectors(words, middle, noise, is_pair)
+        true = (v * u_true).sum(dim=2, keepdim=True).sigmoid_()
+        true.sub_(1).mul_(is_true).mul_(-lr)
+        # |true| = (n_blocks, block_size, 1)
+        false = (v @ u_noise.transpose(1, 2)).sigmoid_()
+        false.mul_(noise_weight).mul_(-lr)
+        # |false| = (n_blocks, block_size, n_noise)
+        v_slope = torch.baddbmm(true * u_true, false, u_noise)
         # |v_slope| = (n_blocks, block_size, word_vec_size)
         add_rows(self.in_vectors, words, is_pair.transpose(1, 2) @ v_slope)
-        add_rows(self.out_vectors, middle, true_slope * v)
-        add_rows(self.out_vectors, noise, noise_slope.transpose(1, 2) @ v)
+        add_rows(self.out_vectors, middle, true * v)
+        add_rows(self.out_vectors, noise, false.transpose(1, 2) @ v)
 
 
 def get_model(config, vocabulary_size):

@@ -4,10 +4,10 @@
     python predict.py --model_fn model.pth < questions.txt > answers.txt
     python predict.py --model_fn model.pth --evaluate
 
-Each line of stdin is a question, and gives one line on stdout: the question, a tab, and
-its answer. A word gives its nearest neighbours, `king - man + woman` those of a sum, two
-words give their similarity, from -1 to 1. A blank line stays blank. --evaluate prints the
-scores of two tests that come with gensim.
+Each line of stdin is a question, and gives one line on stdout: the question, a tab and
+the answer. A word gives its nearest neighbours, `king - man + woman` those of a sum,
+and two words give their similarity, from -1 to 1. A blank line stays blank. --evaluate
+prints the scores of two tests that come with gensim.
 """
 
 from pathlib import Path

@@ -5,11 +5,15 @@ Nothing here knows what a word is: it trains any model with a step() of its own.
 
 import math
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from tqdm import tqdm
 
 from model import get_loss
 from utils import InputError, log, save_checkpoint
+
+# How many steps are prepared at once.
+N_STEPS_AHEAD = 8
 
 
 class Trainer:
@@ -54,30 +58,50 @@ class Trainer:
 
     def _train(self, dataset, epoch):
         """Go through the text once; returns the mean loss of every hundredth step."""
-        dataset.draw()
-        n_blocks = max(1, self.config['batch_size'] // self.config['block_size'])
-        steps = range(0, len(dataset), n_blocks)
         bar = tqdm(
-            steps,
             desc=f'epoch {epoch}',
+            total=len(dataset) * self.config['block_size'],
             disable=self.config['verbose'] < 2 or not sys.stderr.isatty(),
             leave=False,
-            unit_scale=self.config['batch_size'],
             unit=' words',
+            unit_scale=True,
         )
         total, n_examples = 0.0, 0
-        for step, start in enumerate(bar):
-            batch = dataset[start : start + n_blocks]
+        for step, (done, batch) in enumerate(self._get_batches(dataset)):
             if step % 100 == 0:
                 loss, n = (value.item() for value in self.model(*batch))
                 self._check_loss(loss, epoch)
                 total, n_examples = total + loss, n_examples + n
 
             # The learning rate falls in a line, from --lr to almost nothing.
-            n_done = epoch - 1 + start / len(dataset)
-            rest = max(1e-4, 1 - n_done / self.config['n_epochs'])
-            self.model.step(*batch, self.config['lr'] * rest)
+            rest = 1 - (epoch - 1 + done) / self.config['n_epochs']
+            self.model.step(*batch, self.config['lr'] * max(rest, 1e-4))
+            bar.update(self.config['batch_size'])
+        bar.close()
         return total / max(1, n_examples)
+
+    def _get_batches(self, dataset):
+        """Yield the share of the text that is done, and the batch of the next step.
+
+        A second thread prepares what comes next, for several steps at once.
+        """
+        dataset.draw()
+        n_blocks = max(1, self.config['batch_size'] // self.config['block_size'])
+        starts = range(0, len(dataset), n_blocks * N_STEPS_AHEAD)
+
+        def prepare(start):
+            blocks = slice(start, start + n_blocks * N_STEPS_AHEAD)
+            return self.model.prepare(*dataset[blocks])
+
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            next_parts = executor.submit(prepare, 0)
+            for start in starts:
+                parts = next_parts.result()
+                next_parts = executor.submit(prepare, start + len(parts[0]))
+                for n_done, batch in enumerate(
+                    zip(*(part.split(n_blocks) for part in parts), strict=True)
+                ):
+                    yield (start + n_done * n_blocks) / len(dataset), batch
 
     def _validate(self):
         """Return the loss of the examples."""
