@@ -19,6 +19,11 @@ ENGLISH_WORD = re.compile(r"\w+(?:['’]\w+)*")
 # gensim would silently drop what is beyond this many words of a sentence.
 MAX_LENGTH = 10_000
 
+# The learning rate times the window times how often the most frequent word is in a
+# step, at most. A word gets the sum of so many slopes, all computed at the same place;
+# of twice as many, vectors of small vocabularies have been seen to grow without end.
+MAX_STEP_SIZE = 1.0
+
 
 def find_gensim_file(name):
     """Return a file of the test data that come with gensim.
@@ -228,7 +233,7 @@ class BlockDataset(Dataset):
     Arguments:
         sentences: lists of words; those that are not in counts are left out.
         counts: a dict from words to their counts.
-        config: the options window, block_size, n_noise and sample.
+        config: the options window, block_size, n_noise, sample and lr.
         device: where all of it is computed.
     """
 
@@ -246,7 +251,12 @@ class BlockDataset(Dataset):
         # |self.sentence_numbers| = (n_words,)
 
         all_counts = torch.tensor(list(counts.values()))
-        self.keep_p = get_keep_p(all_counts, config.sample).to(device)
+        keep_p = get_keep_p(all_counts, config.sample)
+        kept_counts = all_counts * keep_p
+        max_share = (kept_counts.max() / kept_counts.sum()).item()
+        step_size = max_share * config.window * max(config.lr, 1e-9)
+        self.max_batch_size = int(MAX_STEP_SIZE / step_size)
+        self.keep_p = keep_p.to(device)
         self.noise_p = get_noise_p(all_counts).to(device)
         self.window = config.window
         self.block_size = config.block_size
@@ -269,22 +279,21 @@ class BlockDataset(Dataset):
         device = self.words.device
         is_kept = torch.rand(len(self.words), device=device) < self.keep_p[self.words]
         words, sentence_numbers = self.words[is_kept], self.sentence_numbers[is_kept]
-        n_blocks = -(-len(words) // self.block_size)
+        n_blocks = max(1, -(-len(words) // self.block_size))
         n_missing = n_blocks * self.block_size - len(words)
 
         # What fills up the last block is in no sentence, and has no window.
         margins = (self.window, self.window + n_missing)
         size = self.block_size + 2 * self.window
-        words = functional.pad(words, margins)
-        self.block_words = words.unfold(0, size, self.block_size)
+        padded_words = functional.pad(words, margins)
+        self.block_words = padded_words.unfold(0, size, self.block_size)
         # |self.block_words| = (n_blocks, block_size + window * 2)
         sentence_numbers = functional.pad(sentence_numbers, margins, value=-1)
         self.block_sentences = sentence_numbers.unfold(0, size, self.block_size)
         # |self.block_sentences| = (n_blocks, block_size + window * 2)
-        shape = (n_blocks, self.block_size)
-        self.sizes = torch.randint(
-            1, self.window + 1, shape, dtype=torch.int32, device=device
-        )
+        sizes = torch.randint(1, self.window + 1, (len(words),), device=device)
+        sizes = functional.pad(sizes, (0, n_missing)).int()
+        self.sizes = sizes.view(n_blocks, self.block_size)
         # |self.sizes| = (n_blocks, block_size)
 
         # A draw by probabilities takes long, so that at most a million are made; what a

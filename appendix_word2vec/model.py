@@ -69,8 +69,8 @@ class SkipGram(NegativeSampling):
             noise: the numbers of the noise words of each block.
 
         Returns:
-            The words to predict from; those to tell apart, true ones and noise; is_pair;
-            and the weights of the noise.
+            The words to predict from; those to tell apart, true ones and noise;
+            is_pair; and the weights of the noise.
         """
         # |words| = (n_blocks, block_size_with_margins)
         # |is_pair| = (n_blocks, block_size, block_size_with_margins)
@@ -102,9 +102,9 @@ class SkipGram(NegativeSampling):
     def step(self, middle, others, is_pair, noise_weight, lr):
         """Move all vectors down the slope of forward(), by lr.
 
-        The derivative of a loss by its score v . u is sigmoid(score) - 1 for a true word
-        and sigmoid(score) for noise. From there it goes on to v times u, and to u times
-        v: products of matrices again.
+        The derivative of a loss by its score v . u is sigmoid(score) - 1 for a true
+        word and sigmoid(score) for noise. From there it goes on to v times u, and to u
+        times v: products of matrices again.
         """
         v = functional.embedding(middle, self.in_vectors)
         u = functional.embedding(others, self.out_vectors)
@@ -149,7 +149,7 @@ class CBOW(NegativeSampling):
         return words, middle, noise, is_pair, is_true, noise_weight
 
     def get_vectors(self, words, middle, noise, is_pair):
-        """Return the means of the words around, and the vectors of true words and noise."""
+        """Return the means of the words around; output vectors of words and noise."""
         n_around = is_pair.sum(dim=2, keepdim=True).clamp_(min=1)
         # |n_around| = (n_blocks, block_size, 1)
         v = is_pair @ functional.embedding(words, self.in_vectors) / n_around

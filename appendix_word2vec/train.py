@@ -71,7 +71,7 @@ def add_training_options(parser):
         '--batch_size',
         type=number(int, 1),
         default=512,
-        help='words a step, of the text without what --sample left out',
+        help='words a step; fewer if one word makes up much of the text',
     )
     p.add_argument(
         '--lr', type=number(float, 0.0), default=0.025, help='it falls in a line to 0'
@@ -86,7 +86,7 @@ def add_training_options(parser):
     p.add_argument(
         '--block_size',
         type=number(int, 1, 10_000),
-        default=16,
+        default=32,
         help='words of a step that share their noise',
     )
     p.add_argument(

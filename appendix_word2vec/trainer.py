@@ -76,7 +76,7 @@ class Trainer:
             # The learning rate falls in a line, from --lr to almost nothing.
             rest = 1 - (epoch - 1 + done) / self.config['n_epochs']
             self.model.step(*batch, self.config['lr'] * max(rest, 1e-4))
-            bar.update(self.config['batch_size'])
+            bar.update(len(batch[0]) * self.config['block_size'])
         bar.close()
         return total / max(1, n_examples)
 
@@ -86,7 +86,8 @@ class Trainer:
         A second thread prepares what comes next, for several steps at once.
         """
         dataset.draw()
-        n_blocks = max(1, self.config['batch_size'] // self.config['block_size'])
+        batch_size = min(self.config['batch_size'], dataset.max_batch_size)
+        n_blocks = max(1, batch_size // self.config['block_size'])
         starts = range(0, len(dataset), n_blocks * N_STEPS_AHEAD)
 
         def prepare(start):

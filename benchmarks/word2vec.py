@@ -3,9 +3,9 @@
     python benchmarks/word2vec.py my_texts.en more_texts.en
     python benchmarks/word2vec.py my_texts.en --models skipgram --n_seeds 1
 
-All train on the same text: gensim's lee_background.cor and the files of the command line,
-repeated to five million words, with the same settings. One sentence of twenty is held
-out. The times are those of training from lists of words, without counting them:
+All train on the same text, gensim's lee_background.cor and the files of the command
+line, repeated to five million words, with the same settings. One sentence of twenty is
+held out. The times are those of training from lists of words, without counting them:
 
 - ours: BlockDataset, and an epoch of the Trainer.
 - gensim: Word2Vec.train() with as many workers as we have threads.

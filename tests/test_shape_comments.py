@@ -94,6 +94,16 @@ def exercise_lda(chapter, folder):
             run_main(chapter.predict, folder, '--n_similar', '2')
 
 
+def exercise_words(chapter, folder):
+    """Train both kinds of vectors on little text; the questions on stdin are none."""
+    text_fn = folder / 'text.txt'
+    text_fn.write_text('the cat sat on the mat\n' * 40, encoding='utf-8')
+    options = ['--train_fn', str(text_fn), '--n_epochs', '1', '--word_vec_size', '4']
+    for model in ('skipgram', 'cbow'):
+        run_main(chapter.train, folder, *options, '--model', model)
+    run_main(chapter.predict, folder, '--evaluate')
+
+
 # For each chapter with shape comments, a function that runs all the code they stand in,
 # real training steps among it. It gets the loaded chapter and an empty folder.
 EXERCISES = {
@@ -106,6 +116,8 @@ EXERCISES = {
     '07_rnn': exercise_07,
     '08_preprocessing': exercise_08,
     'appendix_lda': exercise_lda,
+    '09_word_embedding': exercise_words,
+    'appendix_word2vec': exercise_words,
 }
 
 

@@ -1,0 +1,475 @@
+"""Appendix word2vec: gradients against autograd, pairs against loops, and gensim."""
+
+import io
+import os
+from collections import Counter
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from attacks import run_here, run_quickly
+from chapters import copy_chapter, importable, load_chapter
+from gensim.models import KeyedVectors, Word2Vec
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+NAME = 'appendix_word2vec'
+IS_LONG = os.environ.get('TEST_LONG') == '1'
+N_EXAMPLES = 1000 if IS_LONG else 50
+SMALL = ('--word_vec_size', 12, '--verbose', 0)
+TINY = (*SMALL, '--n_epochs', 1)
+KINDS = ['skipgram', 'cbow']
+CPU = torch.device('cpu')
+
+
+@pytest.fixture(scope='module')
+def chapter():
+    loaded = load_chapter(NAME)
+    with importable(loaded):
+        yield loaded
+
+
+@pytest.fixture(scope='module')
+def model_fn(chapter, tmp_path_factory):
+    """The vectors of a short training on the default text."""
+    model_fn = tmp_path_factory.mktemp('trained') / 'model.pth'
+    vectors_fn = model_fn.with_name('vectors.txt')
+    options = ('--model_fn', model_fn, '--vectors_fn', vectors_fn, '--n_epochs', 2)
+    run_here(chapter.train, *options, *SMALL)
+    return model_fn
+
+
+def make_config(**changes):
+    config = {'model': 'skipgram', 'word_vec_size': 5, 'window': 2, 'n_negatives': 3}
+    config |= {'block_size': 4, 'n_noise': 6, 'sample': 0.0, 'n_epochs': 1, 'lr': 0.025}
+    return SimpleNamespace(
+        **config | {'batch_size': 8, 'verbose': 0, 'seed': 0} | changes
+    )
+
+
+def make_model(chapter, kind, n_words=9):
+    """Return a model whose vectors are all random."""
+    torch.manual_seed(0)
+    model = chapter.model.get_model(make_config(model=kind), n_words)
+    for parameter in model.parameters():
+        parameter.data = torch.randn_like(parameter, dtype=torch.float64)
+    return model
+
+
+def make_batch(window=2, n_blocks=3, block_size=4, n_noise=6, n_words=9):
+    """Return random blocks; some words have no other around them."""
+    torch.manual_seed(1)
+    size = block_size + 2 * window
+    words = torch.randint(n_words, (n_blocks, size))
+    noise = torch.randint(n_words, (n_blocks, n_noise))
+    is_pair = torch.zeros(n_blocks, block_size, size, dtype=torch.float64)
+    for b in range(n_blocks):
+        for i in range(1, block_size):
+            for j in range(i, i + 2 * window + 1):
+                is_pair[b, i, j] = float(j != i + window and torch.rand(()) < 0.7)
+    return words, is_pair, noise
+
+
+def log_p(score):
+    return -np.log1p(np.exp(-score))
+
+
+# ---- The models against the formula, pair by pair
+
+
+def test_skipgram_is_the_formula(chapter):
+    model, batch = make_model(chapter, 'skipgram'), make_batch()
+    words, is_pair, noise = (tensor.numpy() for tensor in batch)
+    v, u = model.in_vectors.numpy(), model.out_vectors.numpy()
+
+    loss, n_pairs = model(*model.prepare(*batch))
+
+    total = 0
+    for b, i, j in np.argwhere(is_pair):
+        centre, other = words[b, i + 2], words[b, j]
+        total -= log_p(v[centre] @ u[other])
+        for k in noise[b]:
+            if k != other:
+                total -= 3 / 6 * log_p(-v[centre] @ u[k])
+    assert loss.item() == pytest.approx(total, rel=1e-9)
+    assert n_pairs == is_pair.sum() > 0
+
+
+def test_cbow_is_the_formula(chapter):
+    model, batch = make_model(chapter, 'cbow'), make_batch()
+    words, is_pair, noise = (tensor.numpy() for tensor in batch)
+    v, u = model.in_vectors.numpy(), model.out_vectors.numpy()
+
+    loss, n_words = model(*model.prepare(*batch))
+
+    total, n = 0, 0
+    for b, i in np.ndindex(is_pair.shape[:2]):
+        around = words[b][is_pair[b, i] > 0]
+        if len(around) == 0:
+            continue
+        n += 1
+        h, centre = v[around].mean(axis=0), words[b, i + 2]
+        total -= log_p(h @ u[centre])
+        for k in noise[b]:
+            if k != centre:
+                total -= 3 / 6 * log_p(-h @ u[k])
+    assert loss.item() == pytest.approx(total, rel=1e-9)
+    assert n_words == n < is_pair.shape[0] * is_pair.shape[1]
+
+
+def test_skipgram_steps_down_the_gradient_of_autograd(chapter):
+    model, batch = make_model(chapter, 'skipgram'), make_batch()
+    parts = model.prepare(*batch)
+    expected = make_model(chapter, 'skipgram').requires_grad_()
+    expected(*parts)[0].backward()
+
+    model.step(*parts, lr=0.1)
+
+    for name, parameter in expected.named_parameters():
+        after = parameter.detach() - 0.1 * parameter.grad
+        torch.testing.assert_close(getattr(model, name).data, after)
+        assert parameter.grad.abs().max() > 0.1
+
+
+def test_cbow_steps_as_word2vecs_program(chapter):
+    """Its words around get the whole slope of the mean; all else is the gradient."""
+    model, batch = make_model(chapter, 'cbow'), make_batch()
+    parts = model.prepare(*batch)
+    expected = make_model(chapter, 'cbow').requires_grad_()
+    words, middle, noise, is_pair, is_true, noise_weight = parts
+    v, u_true, u_noise = expected.get_vectors(words, middle, noise, is_pair)
+    v = v.detach().requires_grad_()
+    expected(*parts)[0].backward()
+    true = functional.logsigmoid((v * u_true).sum(dim=2, keepdim=True)) * is_true
+    false = functional.logsigmoid(-v @ u_noise.transpose(1, 2)) * noise_weight
+    (-true.sum() - false.sum()).backward(inputs=[v])
+    in_grad = torch.zeros_like(expected.in_vectors)
+    in_grad.index_add_(0, words.flatten(), (is_pair.mT @ v.grad).flatten(0, 1))
+
+    model.step(*parts, lr=0.1)
+
+    after = expected.out_vectors - 0.1 * expected.out_vectors.grad
+    torch.testing.assert_close(model.out_vectors.data, after.detach())
+    after = expected.in_vectors - 0.1 * in_grad
+    torch.testing.assert_close(model.in_vectors.data, after.detach())
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_a_step_lowers_the_loss(chapter, kind):
+    model, batch = make_model(chapter, kind), make_batch()
+    parts = model.prepare(*batch)
+    before = model(*parts)[0]
+
+    model.step(*parts, lr=1e-3)
+
+    assert model(*parts)[0] < before
+
+
+# ---- The pairs against a loop
+
+
+def make_dataset(chapter, sentences, counts=None, **changes):
+    config = make_config(**changes)
+    counts = counts or chapter.data_loader.count_words(sentences, 1)
+    dataset = chapter.data_loader.BlockDataset(sentences, counts, config, CPU)
+    return dataset, list(counts)
+
+
+def get_pairs(dataset, window):
+    """Count the pairs of words in all blocks, by their numbers."""
+    words, is_pair, _ = dataset[0 : len(dataset)]
+    return Counter(
+        (words[b, i + window].item(), words[b, j].item())
+        for b, i, j in is_pair.nonzero().tolist()
+    )
+
+
+@settings(max_examples=N_EXAMPLES, deadline=None)
+@given(
+    st.lists(st.lists(st.sampled_from('abcde?'), max_size=9), min_size=1, max_size=8),
+    st.integers(1, 12),
+    st.integers(1, 4),
+)
+@example([list('ab'), list('cd')], 2, 3)
+def test_pairs_are_those_of_a_loop(chapter, sentences, block_size, window):
+    """None across sentences, at any place of a block, the last word's among them."""
+    counts = dict.fromkeys('abcde', 1)
+    dataset, _ = make_dataset(
+        chapter, sentences, counts, block_size=block_size, window=window
+    )
+    sizes = [size for size in dataset.sizes.flatten().tolist() if size > 0]
+
+    expected, place = Counter(), 0
+    for sentence in sentences:
+        numbers = ['abcde'.index(word) for word in sentence if word != '?']
+        for i, number in enumerate(numbers):
+            size = sizes[place]
+            around = numbers[max(0, i - size) : i] + numbers[i + 1 : i + 1 + size]
+            expected.update((number, other) for other in around)
+            place += 1
+    assert get_pairs(dataset, window) == expected
+    assert len(dataset) == max(1, -(-place // block_size))
+    assert len(sizes) == place
+    assert max(sizes, default=1) <= window
+
+
+def test_every_window_is_as_likely(chapter):
+    dataset, _ = make_dataset(chapter, [['a', 'b'] * 20_000], window=5)
+
+    shares = dataset.sizes.flatten().bincount(minlength=6) / dataset.sizes.numel()
+
+    np.testing.assert_allclose(shares, [0] + [0.2] * 5, atol=0.01)
+
+
+def test_frequent_words_are_left_out_anew_each_epoch(chapter):
+    sentences = [['the'] * 9 + ['rare']] * 4000
+    dataset, words = make_dataset(chapter, sentences, sample=0.01, window=1)
+    kept = []
+    for _ in range(2):
+        dataset.draw()
+        block_words, *_ = dataset[0 : len(dataset)]
+        numbers = block_words[:, 1:-1].flatten()
+        kept.append(numbers[dataset.block_sentences[:, 1:-1].flatten() >= 0])
+
+    assert words == ['the', 'rare']
+    assert not torch.equal(kept[0][:100], kept[1][:100])
+    for numbers in kept:
+        counts = numbers.bincount()
+        share = (0.01 / 0.9) ** 0.5 + 0.01 / 0.9
+        assert counts[0] / 36_000 == pytest.approx(share, rel=0.05)
+        share = (0.01 / 0.1) ** 0.5 + 0.01 / 0.1
+        assert counts[1] / 4000 == pytest.approx(share, rel=0.1)
+
+
+def test_noise_is_drawn_by_its_distribution(chapter):
+    sentences = [['a'] * 100, ['b'] * 10, ['c']] * 100
+    dataset, words = make_dataset(chapter, sentences, n_noise=40)
+
+    _, _, noise = dataset[0 : len(dataset)]
+
+    assert words == ['a', 'b', 'c']
+    shares = noise.flatten().bincount() / noise.numel()
+    expected = np.array([100, 10, 1]) ** 0.75
+    np.testing.assert_allclose(shares, expected / expected.sum(), atol=0.01)
+    assert not torch.equal(noise[0], noise[1])
+
+
+# ---- The trainer
+
+
+class Spy(torch.nn.Module):
+    """Writes down the batches and learning rates that it gets."""
+
+    def __init__(self):
+        super().__init__()
+        self.in_vectors = self.out_vectors = torch.zeros(3, 2)
+        self.batches, self.lrs = [], []
+
+    def prepare(self, *batch):
+        return batch
+
+    def forward(self, words, is_pair, noise):
+        return is_pair.sum() * 2, is_pair.sum()
+
+    def step(self, words, is_pair, noise, lr):
+        self.batches.append(words)
+        self.lrs.append(lr)
+
+
+def train_spy(chapter, n_words, **changes):
+    config = make_config(**changes)
+    dataset, _ = make_dataset(chapter, [list('abc') * (n_words // 3)], **changes)
+    x = torch.tensor([[0]])
+    trainer = chapter.trainer.Trainer(
+        Spy(), [x, x.flatten(), x], {'config': vars(config) | {'model_fn': os.devnull}}
+    )
+    trainer.model.state_dict = dict
+    return trainer, dataset
+
+
+@pytest.mark.parametrize('n_words', [3, 30, 3000])
+def test_each_block_has_its_step(chapter, n_words):
+    trainer, dataset = train_spy(chapter, n_words)
+
+    loss = trainer._train(dataset, epoch=1)
+
+    assert loss == 2
+    seen = torch.cat(trainer.model.batches)
+    assert torch.equal(seen, dataset.block_words)
+    assert {len(batch) for batch in trainer.model.batches[:-1]} <= {2}
+
+
+def test_no_step_has_a_word_too_often(chapter):
+    """The sum of its slopes, all of one place, would be too large a step."""
+    rare = [[f'w{number}' for number in range(300)]]
+    for lr, window in ((0.025, 5), (0.05, 5), (0.025, 10), (0.0, 5)):
+        dataset, _ = make_dataset(
+            chapter, rare + [['the'] * 100] * 3, lr=lr, window=window
+        )
+        expected = 2 / (max(lr, 1e-9) * window)
+        assert dataset.max_batch_size == pytest.approx(expected, abs=1)
+
+    trainer, dataset = train_spy(chapter, 3000, batch_size=3000)
+    trainer._train(dataset, epoch=1)
+
+    assert 59 <= dataset.max_batch_size <= 60
+    assert {len(batch) for batch in trainer.model.batches[:-1]} <= {14, 15}
+
+
+def test_learning_rate_falls_in_a_line_to_nothing(chapter):
+    trainer, dataset = train_spy(chapter, 3000, n_epochs=3)
+
+    for epoch in (1, 2, 3):
+        trainer._train(dataset, epoch)
+
+    lrs = np.array(trainer.model.lrs)
+    expected = 0.025 * (1 - np.arange(len(lrs)) / len(lrs))
+    np.testing.assert_allclose(lrs, expected, atol=1e-4)
+    assert 0 < lrs[-1] < 1e-4
+
+
+def test_loss_that_is_no_number_is_not_saved(chapter, tmp_path):
+    options = ('--model_fn', tmp_path / 'x.pth', *TINY, '--lr', 1e9)
+
+    with pytest.raises(chapter.utils.InputError, match='lower --lr'):
+        run_here(chapter.train, *options)
+
+    assert not (tmp_path / 'x.pth').exists()
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_seed_decides_the_file_to_the_last_byte(chapter, tmp_path, monkeypatch, kind):
+    contents = []
+    for number, seed in enumerate((0, 0, 1)):
+        (tmp_path / str(number)).mkdir()
+        monkeypatch.chdir(tmp_path / str(number))
+        torch.seed()
+        run_here(chapter.train, '--model', kind, '--seed', seed, *TINY)
+        contents.append((tmp_path / str(number) / 'model.pth').read_bytes())
+
+    assert contents[0] == contents[1] != contents[2]
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_it_learns(chapter, tmp_path, kind):
+    """Words of two topics, which never meet, end up in two corners."""
+    random = np.random.default_rng(0)
+    topics = [['가을', '겨울', '여름', '날씨'], ['apple', 'pear', 'plum', 'fig']]
+    text = ''.join(' '.join(random.choice(topics[n % 2], 8)) + '\n' for n in range(600))
+    (tmp_path / 'text.txt').write_text(text, encoding='utf-8')
+    options = ('--train_fn', tmp_path / 'text.txt', '--sample', 0, '--n_epochs', 20)
+    fn = tmp_path / 'x.pth'
+
+    run_here(chapter.train, '--model_fn', fn, '--model', kind, *SMALL, *options)
+
+    vectors = chapter.model.load_vectors(fn)
+    for topic in topics:
+        neighbours = [word for word, _ in vectors.most_similar(topic[0], topn=3)]
+        assert set(neighbours) == set(topic[1:])
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_loss_is_that_of_gensim(chapter, kind):
+    """On a small text, two epochs: the benchmark does it on five million words."""
+    fn = chapter.data_loader.find_gensim_file('lee_background.cor')
+    texts = chapter.data_loader.read_texts(fn)
+    sentences = list(chapter.data_loader.tokenize_english(texts)) * 4
+    config = make_config(model=kind, word_vec_size=30, window=5, n_negatives=5)
+    for name, value in (('block_size', 32), ('batch_size', 512), ('n_noise', 32)):
+        setattr(config, name, value)
+    config.sample = 1e-3
+    counts = chapter.data_loader.count_words(sentences, 20)
+    examples = chapter.data_loader.get_examples(sentences[:60], counts, config)
+
+    torch.manual_seed(0)
+    dataset = chapter.data_loader.BlockDataset(sentences, counts, config, CPU)
+    model = chapter.model.get_model(config, len(counts))
+    trainer = chapter.trainer.Trainer(model, examples, {'config': vars(config)})
+    trainer._train(dataset, 1)
+    ours = trainer._validate()
+
+    theirs = Word2Vec(
+        sentences,
+        sg=int(kind == 'skipgram'),
+        vector_size=30,
+        min_count=20,
+        epochs=1,
+        workers=1,
+        seed=0,
+    )
+    order = [theirs.wv.key_to_index[word] for word in counts]
+    matrices = theirs.wv.vectors[order], theirs.syn1neg[order]
+    loss = chapter.model.get_loss(*map(torch.from_numpy, matrices), *examples)
+    assert ours == pytest.approx(loss, rel=0.03)
+
+
+# ---- The files
+
+
+def test_input_vectors_are_kept(chapter, model_fn):
+    checkpoint = torch.load(model_fn, weights_only=True)
+    vectors = chapter.model.load_vectors(model_fn)
+
+    in_vectors = checkpoint['model']['in_vectors'].numpy()
+    assert not np.allclose(in_vectors, checkpoint['model']['out_vectors'])
+    for number, word in enumerate(checkpoint['words']):
+        np.testing.assert_array_equal(vectors[word], in_vectors[number])
+
+
+def test_gensim_reads_the_text_file(chapter, model_fn):
+    theirs = KeyedVectors.load_word2vec_format(str(model_fn.with_name('vectors.txt')))
+    ours = chapter.model.load_vectors(model_fn)
+
+    assert theirs.index_to_key == ours.index_to_key
+    np.testing.assert_allclose(theirs.vectors, ours.vectors, rtol=1e-5)
+
+
+@pytest.mark.parametrize('name', ['folder', 'x.png'])
+def test_text_file_that_can_not_be_written(chapter, tmp_path, name):
+    (tmp_path / 'folder').mkdir()
+    options = ('--model_fn', tmp_path / 'x.pth', '--vectors_fn', tmp_path / name)
+
+    with pytest.raises(chapter.utils.InputError, match=name):
+        run_here(chapter.train, *options, *TINY)
+
+    assert not (tmp_path / 'x.pth').exists()
+
+
+def test_words_are_counted(chapter):
+    sentences = [['b', 'a', 'c'], ['b', 'a', 'b']]
+
+    assert list(chapter.data_loader.count_words(sentences, 2).items()) == [
+        ('b', 3),
+        ('a', 2),
+    ]
+    with pytest.raises(chapter.utils.InputError, match='--min_count 3'):
+        chapter.data_loader.count_words(sentences, 3)
+
+
+def test_unknown_words(chapter, model_fn, monkeypatch, capsys):
+    lines = iter(['the goverment', '', 'goverment', 'the'])
+    monkeypatch.setattr(chapter.predict, 'read_lines', lambda: lines)
+
+    run_here(chapter.predict, '--model_fn', model_fn, '--n_best', 2)
+
+    answers = capsys.readouterr().out.splitlines()
+    assert answers[:3] == [
+        'the goverment\tunknown: goverment',
+        '',
+        'goverment\tunknown: goverment',
+    ]
+    assert len(answers) == 4
+    assert len(answers[3].split('\t')) == 3
+
+
+def test_silence(tmp_path):
+    folder = copy_chapter(NAME, tmp_path)
+
+    process = run_quickly(folder, 'train.py', *TINY, '--gpu_id', '-1', check=True)
+
+    assert process.stdout == ''
+    first, *others = io.StringIO(process.stderr).readlines()
+    assert first.endswith('words to train on\n')
+    assert [line.split()[0] for line in others] == ['1760', 'saved:']
