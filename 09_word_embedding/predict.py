@@ -13,6 +13,7 @@ prints the scores of two tests that come with gensim.
 from pathlib import Path
 
 from utils import (
+    InputError,
     get_argparser,
     get_device,
     log,
@@ -107,14 +108,19 @@ def answer_questions(vectors, config):
 
 
 def evaluate(vectors):
-    """Print how well the vectors do in two tests, by the words that they know."""
+    """Print how well the vectors do in two tests, by the words that they know.
+
+    Raises:
+        InputError: they know none of the pairs of the first test.
+    """
     from data_loader import find_gensim_file
 
     # Pairs of words that people judged: the similarities should have their order.
     pairs_fn = find_gensim_file('wordsim353.tsv')
-    _, (spearman, _), unknown = vectors.evaluate_word_pairs(
-        pairs_fn, case_insensitive=True
-    )
+    try:
+        _, (spearman, _), unknown = vectors.evaluate_word_pairs(pairs_fn)
+    except ValueError as error:
+        raise InputError(f'{pairs_fn}: expected words that the model knows') from error
     n_pairs = round(353 * (1 - unknown / 100))
     print(f'wordsim353_n_pairs: {n_pairs}\nwordsim353_spearman: {spearman:.4f}')
 

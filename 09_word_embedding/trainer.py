@@ -81,5 +81,5 @@ class Trainer(CallbackAny2Vec):
 
         if self.config.verbose > 0:
             log(f'epoch {epoch}/{self.config.n_epochs}: valid_loss={valid_loss:.4f}')
-        self.history['valid_loss'].append(valid_loss)
         save_model(model, self.config.model_fn)
+        self.history['valid_loss'].append(valid_loss)

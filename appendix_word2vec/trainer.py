@@ -7,6 +7,7 @@ import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import torch
 from tqdm import tqdm
 
 from model import get_loss
@@ -43,6 +44,9 @@ class Trainer:
         Raises:
             InputError: the loss is not a number any more.
         """
+        # The matrices are small: threads within a product would wait for one another.
+        # There are two threads all the same, see _get_batches().
+        torch.set_num_threads(1)
         for epoch in range(1, self.config['n_epochs'] + 1):
             train_loss = self._train(dataset, epoch)
             valid_loss = self._validate()
@@ -51,10 +55,10 @@ class Trainer:
             if self.config['verbose'] > 0:
                 losses = f'train_loss={train_loss:.4f} valid_loss={valid_loss:.4f}'
                 log(f'epoch {epoch}/{self.config["n_epochs"]}: {losses}')
-            self.history['train_loss'].append(train_loss)
-            self.history['valid_loss'].append(valid_loss)
             state = {'model': self.model.state_dict()}
             save_checkpoint(self.checkpoint | state, self.config['model_fn'])
+            self.history['train_loss'].append(train_loss)
+            self.history['valid_loss'].append(valid_loss)
 
     def _train(self, dataset, epoch):
         """Go through the text once; returns the mean loss of every hundredth step."""

@@ -7,8 +7,8 @@ All train on the same text, gensim's lee_background.cor and the files of the com
 line, repeated to five million words, with the same settings. One sentence of twenty is
 held out. The times are those of training from lists of words, without counting them:
 
-- ours: BlockDataset, and an epoch of the Trainer.
-- gensim: Word2Vec.train() with as many workers as we have threads.
+- ours: BlockDataset, and an epoch of the Trainer, which has two threads.
+- gensim: Word2Vec.train() with two workers.
 - loop: a step of PyTorch for each pair of words, as tutorials show it, on the first
   words of the text, with the dense gradients that nn.Embedding has by default.
 - sparse loop: the same with nn.Embedding(sparse=True).
@@ -76,7 +76,7 @@ def train_gensim(chapter, config, sentences, counts):
         sample=config.sample,
         min_count=config.min_count,
         alpha=config.lr,
-        workers=torch.get_num_threads(),
+        workers=2,
         seed=config.seed,
     )
     model.build_vocab(sentences)
@@ -178,15 +178,14 @@ def main():
     parser.add_argument('--n_words', type=int, default=5_000_000)
     parser.add_argument('--n_loop_words', type=int, default=1000)
     parser.add_argument('--n_seeds', type=int, default=3)
-    parser.add_argument('--n_threads', type=int, default=2)
     arguments = parser.parse_args()
 
-    torch.set_num_threads(arguments.n_threads)
+    torch.set_num_threads(1)
     chapter = load_chapter('appendix_word2vec')
     with importable(chapter):
         sentences, held_out = read_corpus(chapter, arguments.fns, arguments.n_words)
         n_words = sum(map(len, sentences))
-        print(f'{n_words:,} words, {torch.get_num_threads()} threads', flush=True)
+        print(f'{n_words:,} words', flush=True)
         for kind in arguments.models:
             ours = measure(chapter, kind, sentences, held_out, arguments.n_seeds)
             if kind != 'skipgram' or arguments.n_loop_words == 0:

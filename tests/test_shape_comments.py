@@ -98,10 +98,11 @@ def exercise_words(chapter, folder):
     """Train both kinds of vectors on little text; the questions on stdin are none."""
     text_fn = folder / 'text.txt'
     text_fn.write_text('the cat sat on the mat\n' * 40, encoding='utf-8')
-    options = ['--train_fn', str(text_fn), '--n_epochs', '1', '--word_vec_size', '4']
+    options = ['--train_fn', str(text_fn), '--sample', '0', '--n_epochs', '1']
     for model in ('skipgram', 'cbow'):
         run_main(chapter.train, folder, *options, '--model', model)
-    run_main(chapter.predict, folder, '--evaluate')
+    with pytest.raises(chapter.utils.InputError, match='wordsim353'):
+        run_main(chapter.predict, folder, '--evaluate')
 
 
 # For each chapter with shape comments, a function that runs all the code they stand in,
