@@ -240,7 +240,7 @@ class BlockDataset(Dataset):
     def __init__(self, sentences, counts, config, device):
         numbers = {word: number for number, word in enumerate(counts)}
         all_words = itertools.chain.from_iterable(sentences)
-        words = np.fromiter((numbers.get(word, -1) for word in all_words), np.int64)
+        words = np.fromiter(map(numbers.get, all_words, itertools.repeat(-1)), np.int64)
         lengths = torch.tensor([len(sentence) for sentence in sentences])
         sentence_numbers = torch.arange(len(sentences), dtype=torch.int32)
         sentence_numbers = sentence_numbers.repeat_interleave(lengths)

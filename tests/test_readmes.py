@@ -20,6 +20,8 @@ BARS = {
     '07_rnn': ('accuracy', 0.93),
     '08_preprocessing': ('round_trip', 0.9999),
     'appendix_lda': ('coherence', 0.5),
+    '09_word_embedding': ('questions_words_accuracy', 0.25),
+    'appendix_word2vec': ('wordsim353_spearman', 0.1),
 }
 
 
