@@ -85,12 +85,12 @@ CHAPTERS = [
         other=('--n_merges', '500'),
     ),
     Chapter(
-        'appendix_lda', ('train.py', '--n_epochs', '2'), ('predict.py', '--topics')
-    ),
-    Chapter(
         '09_word_embedding',
         ('train.py', *WORDS, '--n_buckets', '500'),
         ('predict.py', '--evaluate', '--map', 'pca'),
+    ),
+    Chapter(
+        'appendix_lda', ('train.py', '--n_epochs', '2'), ('predict.py', '--topics')
     ),
     Chapter(
         'appendix_word2vec',
@@ -106,8 +106,6 @@ SERVER = multiprocessing.get_context('forkserver')
 SERVER.set_forkserver_preload(
     [
         'gensim.models',
-    ),
-    Chapter(
         'gensim.models.fasttext',
         'ignite.handlers',
         'ignite.metrics',
@@ -118,8 +116,6 @@ SERVER.set_forkserver_preload(
         'sklearn.datasets',
         'sklearn.decomposition',
         'sklearn.feature_extraction.text',
-    ),
-    Chapter(
         'sklearn.manifold',
         'sklearn.metrics',
         'sklearn.model_selection',
