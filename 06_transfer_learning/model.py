@@ -1,20 +1,19 @@
-"""The model: a network of torchvision without its last layer, and a head of our own."""
+"""The model: a network of torchvision without its classifier, and one of our own."""
 
 from torch import nn
 from torchvision import models
 
 from utils import InputError
 
-# The smallest network of each family, and the smallest images, in pixels, that it can
-# take: below, one of its pooling layers would have nothing left to pool.
+# The smallest network of each family: torchvision's name for it, the number of its
+# features, and the smallest images, in pixels, that leave its last pooling something.
 NETWORKS = {
-    'resnet': 'resnet18',
-    'alexnet': 'alexnet',
-    'vgg': 'vgg11_bn',
-    'squeezenet': 'squeezenet1_1',
-    'densenet': 'densenet121',
+    'resnet': ('resnet18', 512, 16),
+    'alexnet': ('alexnet', 256, 63),
+    'vgg': ('vgg11_bn', 512, 32),
+    'squeezenet': ('squeezenet1_1', 512, 17),
+    'densenet': ('densenet121', 1024, 29),
 }
-MIN_SIZES = {'resnet': 16, 'alexnet': 63, 'vgg': 32, 'squeezenet': 17, 'densenet': 29}
 
 
 class TransferClassifier(nn.Module):
@@ -22,7 +21,7 @@ class TransferClassifier(nn.Module):
 
     Frozen are the parameters of the backbone and all else that would differ between
     training and evaluation: the running statistics of its batch normalisation, which
-    no optimizer touches but each training batch does, and its dropout.
+    no optimizer touches, but each training batch does.
 
     Arguments:
         backbone: maps images to features.
@@ -54,11 +53,14 @@ class TransferClassifier(nn.Module):
 
 
 def get_backbone(model_name, image_size):
-    """Build a network of torchvision, with random weights and no last layer.
+    """Build a network of torchvision, with random weights and without its classifier.
+
+    What comes out is the mean over all places of what the convolutions find, whatever
+    the family: alexnet and vgg have three linear layers behind theirs, which hold most
+    of their weights and all of their dropout, and go too.
 
     Arguments:
         model_name: a key of NETWORKS.
-
         image_size: the height and width of the images.
 
     Returns:
@@ -68,25 +70,17 @@ def get_backbone(model_name, image_size):
     Raises:
         InputError: the images are too small for it.
     """
-    if image_size < MIN_SIZES[model_name]:
-        raise InputError(
-            f'--image_size {image_size}: {model_name} takes {MIN_SIZES[model_name]} or '
-            'more'
-        )
-    network = models.get_model(NETWORKS[model_name], weights=None)
+    name, n_features, min_size = NETWORKS[model_name]
+    if image_size < min_size:
+        raise InputError(f'--image_size {image_size}: {name} takes {min_size} or more')
+    network = models.get_model(name, weights=None)
     if model_name == 'resnet':
-        n_features = network.fc.in_features
         network.fc = nn.Identity()
-    elif model_name == 'densenet':
-        n_features = network.classifier.in_features
-        network.classifier = nn.Identity()
     elif model_name == 'squeezenet':
-        # Its last layer is a convolution, and the mean over all places comes after it.
-        n_features = network.classifier[1].in_channels
         network.classifier = nn.AdaptiveAvgPool2d(1)
     else:
-        n_features = network.classifier[-1].in_features
-        network.classifier[-1] = nn.Identity()
+        network.avgpool = nn.AdaptiveAvgPool2d(1)
+        network.classifier = nn.Identity()
     return network, n_features
 
 

@@ -159,7 +159,7 @@ def draw_images(figure, title, x, captions):
     for axes in grid.flat:
         axes.axis('off')
     for axes, image, caption in zip(grid.flat, x, captions, strict=False):
-        axes.imshow(image.permute(1, 2, 0), cmap='gray_r', vmin=0, vmax=1)
+        axes.imshow(image.permute(1, 2, 0).numpy(), cmap='gray_r', vmin=0, vmax=1)
         axes.set_title(caption, fontsize=8)
 
 

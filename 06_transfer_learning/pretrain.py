@@ -8,12 +8,8 @@ batch bends, turns, thickens and dirties some of them in its own way, so no imag
 seen twice. The weights are saved beside --model_fn, as resnet.glyphs.32.pth.
 """
 
-import re
-import string
 import sys
-from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from utils import (
@@ -26,22 +22,12 @@ from utils import (
     number,
     run,
     save_checkpoint,
+    save_figure,
 )
-from weights import get_glyphs_fn
+from weights import GLYPHS, get_glyphs_fn
 
 # How a backbone is pre-trained if nobody says otherwise.
 OPTIONS = {'seed': 0, 'n_images': 24_000, 'batch_size': 64, 'lr': 2e-3}
-
-# matplotlib's fonts of text; the others hold symbols and parts of formulas.
-FONTS = re.compile(
-    r'DejaVu(Sans|SansMono|Serif)(-.*)?|STIXGeneral.*|cm(b|mi|r|ss|ti|tt)10'
-)
-
-# Print that looks the same, once size and place are gone, is one class.
-CLASSES = ['0Oo', '1Il', 'Cc', 'Jj', 'Kk', 'Pp', 'Ss', 'Uu', 'Vv', 'Ww', 'Xx', 'Zz']
-CLASSES += sorted(set(string.digits + string.ascii_letters) - set(''.join(CLASSES)))
-
-GLYPH_SIZE = 64
 
 
 def define_argparser():
@@ -79,131 +65,6 @@ def define_argparser():
     return p
 
 
-def render_glyphs():
-    """Draw each character in each font, as large as fits and in the middle.
-
-    Returns:
-        glyphs: a uint8 tensor of shape (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE), ink 255.
-        y: a long tensor of shape (n_glyphs,), their classes.
-    """
-    import torch
-    from matplotlib import get_data_path
-    from PIL import Image, ImageDraw, ImageFont
-
-    folder = Path(get_data_path(), 'fonts', 'ttf')
-    glyphs, y = [], []
-    for fn in sorted(fn for fn in folder.iterdir() if FONTS.fullmatch(fn.stem)):
-        font = ImageFont.truetype(str(fn), 2 * GLYPH_SIZE)
-        for label, characters in enumerate(CLASSES):
-            for character in characters:
-                left, top, right, bottom = font.getbbox(character)
-                image = Image.new('L', (right - left, bottom - top))
-                ImageDraw.Draw(image).text((-left, -top), character, 255, font)
-                glyphs.append(fit(image))
-                y.append(label)
-    return torch.from_numpy(np.stack(glyphs)).unsqueeze(1), torch.tensor(y)
-
-
-def fit(image):
-    """Scale a picture to the middle of a square, with a margin of an eighth."""
-    from PIL import Image
-
-    scale = GLYPH_SIZE * 3 / 4 / max(image.size)
-    size = [max(1, round(scale * n)) for n in image.size]
-    square = Image.new('L', (GLYPH_SIZE, GLYPH_SIZE))
-    place = [(GLYPH_SIZE - n) // 2 for n in size]
-    square.paste(image.resize(size, Image.Resampling.LANCZOS), place)
-    return np.asarray(square)
-
-
-def draw_uniform(n, low, high):
-    """Return n random numbers, shaped to multiply a batch of images."""
-    import torch
-
-    return torch.empty(n, 1, 1, 1).uniform_(low, high)
-
-
-def distort(glyphs, image_size):
-    """Make of clean glyphs what a hand, a pen and paper might.
-
-    Arguments:
-        glyphs: a float tensor of shape (batch_size, 1, GLYPH_SIZE, GLYPH_SIZE).
-
-    Returns:
-        A float tensor of shape (batch_size, 1, image_size, image_size), from 0 to 1.
-    """
-
-    x = write_by_hand(set_thickness(glyphs), image_size)
-    # |x| = (batch_size, 1, image_size, image_size)
-    return add_paper(x)
-
-
-def set_thickness(glyphs):
-    """Blur, and cut at a random level: the lower, the thicker a stroke."""
-    from torch.nn import functional
-
-    x = glyphs
-    for _ in range(3):
-        x = functional.avg_pool2d(x, 3, stride=1, padding=1)
-    # A hairline is pale once it is blurred, and must not be cut away.
-    x = x / x.amax(dim=(2, 3), keepdim=True)
-    return ((x - draw_uniform(len(x), 0.1, 0.6)) * 5).clamp(0, 1)
-
-
-def write_by_hand(x, image_size):
-    """Turn, slant, scale, shift and bend each image in its own way."""
-    import torch
-    from torch.nn import functional
-
-    n = len(x)
-    angle, slant = draw_uniform(n, -0.25, 0.25), draw_uniform(n, -0.4, 0.4)
-    width, height = draw_uniform(n, 0.75, 1.5), draw_uniform(n, 0.85, 1.2)
-    right, down = draw_uniform(n, -0.15, 0.15), draw_uniform(n, -0.15, 0.15)
-    sine, cosine = angle.sin(), angle.cos()
-    matrix = torch.cat(
-        [
-            torch.cat([cosine * width, (slant - sine) * height, right], dim=3),
-            torch.cat([sine * width, cosine * height, down], dim=3),
-        ],
-        dim=2,
-    ).squeeze(1)
-    # |matrix| = (batch_size, 2, 3)
-    size = (n, 1, image_size, image_size)
-    grid = functional.affine_grid(matrix, size, align_corners=False)
-    # |grid| = (batch_size, image_size, image_size, 2)
-    bend = torch.randn(n, 2, 5, 5) * draw_uniform(n, 0, 0.1)
-    bend = functional.interpolate(bend, size[2:], mode='bicubic', align_corners=True)
-    # |bend| = (batch_size, 2, image_size, image_size)
-    grid = grid + bend.permute(0, 2, 3, 1)
-    return functional.grid_sample(x, grid, align_corners=False)
-
-
-def add_paper(x):
-    """Put ink of any darkness on paper that is shaded and grainy."""
-    import torch
-    from torch.nn import functional
-
-    n = len(x)
-    ink = draw_uniform(n, 0.6, 1)
-    shade = torch.rand(n, 1, 3, 3) * draw_uniform(n, -0.4, 0.4).clamp(min=0)
-    shade = functional.interpolate(shade, x.shape[2:], mode='bicubic')
-    grain = torch.randn_like(x) * draw_uniform(n, -0.1, 0.1).clamp(min=0)
-    return (shade + (ink - shade) * x + grain).clamp(0, 1)
-
-
-def draw_batch(glyphs, y, batch_size, image_size):
-    """Draw a batch of characters, no two alike.
-
-    Returns:
-        x: a float tensor of shape (batch_size, 1, image_size, image_size), 0 to 1.
-        y: a long tensor of shape (batch_size,), their classes.
-    """
-    import torch
-
-    chosen = torch.randint(len(glyphs), (batch_size,))
-    return distort(glyphs[chosen] / 255, image_size), y[chosen]
-
-
 def learn(model, options, config):
     """Take the steps of the pre-training.
 
@@ -221,6 +82,7 @@ def learn(model, options, config):
     from torch import nn, optim
 
     from data_loader import IMAGENET_MEAN, IMAGENET_STD, prepare
+    from glyphs import draw_batch, render_glyphs
 
     device = next(model.parameters()).device
     batch_size, lr = options['batch_size'], options['lr']
@@ -269,6 +131,7 @@ def pretrain(fn, config, options=OPTIONS):
     """
     import torch
 
+    from glyphs import CLASSES
     from model import TransferClassifier, get_backbone
 
     check_model_fn(fn)
@@ -280,7 +143,7 @@ def pretrain(fn, config, options=OPTIONS):
         accuracy = learn(model.to(device), options, config)
 
     checkpoint = {
-        'chapter': '06_transfer_learning/glyphs',
+        'chapter': GLYPHS,
         'model_name': config.model_name,
         'image_size': config.image_size,
         'n_channels': 3,
@@ -290,14 +153,34 @@ def pretrain(fn, config, options=OPTIONS):
         'backbone': backbone.state_dict(),
     }
     save_checkpoint(checkpoint, fn)
-    log(f'{fn}: {accuracy:.1%} of the last printed characters were read right')
+    log(f'{accuracy:.1%} of the last printed characters were read right')
+
+
+def draw_print(image_size, fn):
+    """Draw characters as a backbone sees them in its pre-training."""
+    import torch
+    from matplotlib.figure import Figure
+
+    from glyphs import draw_batch, render_glyphs
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        x, _ = draw_batch(*render_glyphs(), 60, image_size)
+        # |x| = (60, 1, image_size, image_size)
+    figure = Figure(figsize=(9, 6), layout='constrained')
+    for axes, image in zip(figure.subplots(6, 10).flat, x, strict=True):
+        axes.imshow(image.squeeze(0), cmap='gray_r', vmin=0, vmax=1)
+        axes.axis('off')
+    save_figure(figure, fn)
 
 
 def main(config):
-    """Pre-train, and draw what there was to read."""
-    options = {name: getattr(config, name) for name in OPTIONS}
+    """Pre-train, save the backbone, and draw what there was to read."""
     fn = get_glyphs_fn(config)
-    pretrain(fn, config, options)
+    pretrain(fn, config, {name: getattr(config, name) for name in OPTIONS})
+    picture_fn = fn.with_suffix('.png')
+    draw_print(config.image_size, picture_fn)
+    log(f'saved: {fn}, some of the characters: {picture_fn}')
 
 
 if __name__ == '__main__':

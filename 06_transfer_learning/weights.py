@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: ImageNet's photographs, printed characters."""
+"""Where a backbone's weights come from: photographs, or printed characters."""
 
 import re
 import socket
@@ -27,68 +27,35 @@ def load_weights(model, config, state=None):
     """
     if state:
         model.load_state_dict(state['model'])
-        return
-    if config.pretrained == 'none':
-        log('weights: random ones')
-        return
-    if config.weights_fn:
-        fn, weights = config.weights_fn, read_weights(config.weights_fn, config)
-    elif config.pretrained == 'glyphs':
-        fn, weights = find_glyphs(config)
+    elif config.weights_fn:
+        copy_weights(model.backbone, config.weights_fn, config)
+    elif config.pretrained == 'none':
+        log('weights: random')
     else:
-        try:
-            fn, weights = find_imagenet(config)
-        except InputError as error:
-            if config.pretrained != 'auto':
-                raise
-            log(f'warning: {error}')
-            log('going on with weights learned from printed characters')
-            fn, weights = find_glyphs(config)
-    copy_weights(model.backbone, weights, fn, config.model_name)
-    log(f'weights: {fn}')
+        copy_weights(model.backbone, find_weights(config), config)
 
 
-def get_imagenet_fn(config):
-    """Return where torchvision keeps, or would keep, its weights of a network."""
-    import torch
-    from torchvision import models
-
-    from model import NETWORKS
-
-    url = models.get_model_weights(NETWORKS[config.model_name]).DEFAULT.url
-    folder = config.weights_dir or Path(torch.hub.get_dir(), 'checkpoints')
-    return url, Path(folder, url.rpartition('/')[2])
-
-
-def find_imagenet(config):
-    """Return the file of ImageNet's weights, downloaded if need be, and its content.
-
-    A download is checked against the hash in its name, and whole or not there at all.
+def find_weights(config):
+    """Return the file of the weights that --pretrained asks for: there it is now.
 
     Raises:
-        InputError: there is no file, and it can't be downloaded or written.
+        InputError: they can't be had.
     """
-    import torch
-
-    url, fn = get_imagenet_fn(config)
-    if not fn.exists():
-        log(f'downloading {url}')
-        patience = socket.getdefaulttimeout()
+    if config.pretrained in ('imagenet', 'auto'):
         try:
-            socket.setdefaulttimeout(15)
-            fn.parent.mkdir(parents=True, exist_ok=True)
-            hash_prefix = re.search(r'-([0-9a-f]{8,})\.', fn.name)[1]
-            is_shown = sys.stderr.isatty()
-            torch.hub.download_url_to_file(url, fn, hash_prefix, progress=is_shown)
-        except (OSError, RuntimeError, HTTPException) as error:
-            reason = ' '.join(str(error).split())
-            raise InputError(
-                f'{fn}: not there, and {url} can not be downloaded ({reason}); put the '
-                'file there by hand, or name it with --weights_fn'
-            ) from error
-        finally:
-            socket.setdefaulttimeout(patience)
-    return fn, read_weights(fn, config)
+            return download_imagenet(config)
+        except InputError as error:
+            if config.pretrained == 'imagenet':
+                raise
+            log(f'warning: {error}; going on with printed characters')
+
+    fn = get_glyphs_fn(config)
+    if not fn.exists():
+        from pretrain import pretrain
+
+        log(f'{fn}: not there yet, so the backbone learns to read print first')
+        pretrain(fn, config)
+    return fn
 
 
 def get_glyphs_fn(config):
@@ -97,75 +64,93 @@ def get_glyphs_fn(config):
     return Path(folder, f'{config.model_name}.glyphs.{config.image_size}.pth')
 
 
-def find_glyphs(config):
-    """Return the file of weights from printed characters, and its content.
+def download_imagenet(config):
+    """Return the file of torchvision's weights, downloaded if it is not there yet.
+
+    A download is held to the hash in its name, and there whole or not at all.
 
     Raises:
-        InputError: the file is there and no such, or can't be written.
-    """
-    fn = get_glyphs_fn(config)
-    if not fn.exists():
-        from pretrain import pretrain
-
-        log(f'{fn}: not there yet, so the backbone first learns to read print')
-        pretrain(fn, config)
-    return fn, read_weights(fn, config)
-
-
-def read_weights(fn, config):
-    """Read weights that pretrain.py or torchvision has written.
-
-    Returns:
-        A state dict.
-
-    Raises:
-        InputError: fn can't be read, holds more than plain data, or was pre-trained
-            for another network or size.
+        InputError: there is no file, and it can't be downloaded or written.
     """
     import torch
+    from torchvision import models
 
     from model import NETWORKS
 
-    expected = f'expected weights of {NETWORKS[config.model_name]}'
+    name, _, _ = NETWORKS[config.model_name]
+    url = models.get_model_weights(name).DEFAULT.url
+    folder = config.weights_dir or Path(torch.hub.get_dir(), 'checkpoints')
+    fn = Path(folder, url.rpartition('/')[2])
+    if fn.exists():
+        return fn
+    log(f'downloading {url}')
+    patience = socket.getdefaulttimeout()
+    try:
+        socket.setdefaulttimeout(15)
+        fn.parent.mkdir(parents=True, exist_ok=True)
+        hash_prefix = re.search(r'-([0-9a-f]{8,})\.', fn.name)[1]
+        torch.hub.download_url_to_file(url, fn, hash_prefix, sys.stderr.isatty())
+    except (OSError, RuntimeError, HTTPException) as error:
+        reason = ' '.join(str(error).split())
+        raise InputError(
+            f'{fn}: not there, and {url} can not be downloaded ({reason}); '
+            'put the file there by hand, or name it with --weights_fn'
+        ) from error
+    finally:
+        socket.setdefaulttimeout(patience)
+    return fn
+
+
+def copy_weights(backbone, fn, config):
+    """Put the weights of a file into a backbone, but for those of a classifier.
+
+    Raises:
+        InputError: the file is no such, or was pre-trained for another size.
+    """
+    content = read_weights(fn, config.model_name)
+    weights, origin = content, 'ImageNet'
+    if content.get('chapter') == GLYPHS:
+        weights, origin = content['backbone'], 'printed characters'
+        if content['image_size'] != config.image_size:
+            raise InputError(
+                f'{fn}: expected weights for --image_size {config.image_size}, found '
+                f'some for {content["image_size"]}'
+            )
+    if config.model_name == 'densenet':
+        # The file is older than the names: norm.1 has become norm1.
+        pattern = re.compile(r'\.(norm|conv)\.([12])\.')
+        weights = {pattern.sub(r'.\1\2.', name): weights[name] for name in weights}
+
+    expected = backbone.state_dict()
+    for name, weight in expected.items():
+        if getattr(weights.get(name), 'shape', None) != weight.shape:
+            raise InputError(
+                f'{fn}: expected weights of {config.model_name}, with {name} of the '
+                f'shape {tuple(weight.shape)}'
+            )
+    backbone.load_state_dict({name: weights[name] for name in expected})
+    log(f'weights: {origin}, from {fn}')
+
+
+def read_weights(fn, model_name):
+    """Read a file that pretrain.py has written, or a state dict of torchvision.
+
+    Returns:
+        A dict of plain data.
+
+    Raises:
+        InputError: fn can't be read, or holds more than plain data.
+    """
+    import torch
+
+    expected = f'expected weights of {model_name}'
     try:
         with open(fn, 'rb') as file, warnings.catch_warnings():
+            # Of a strange file, torch says in many lines what we say in one.
             warnings.simplefilter('ignore')
-            content = torch.load(file, map_location='cpu', weights_only=True)
-            is_print = content.get('chapter') == GLYPHS
-            found = content if is_print else None
-            weights = dict(content['backbone'] if is_print else content)
+            return dict(torch.load(file, map_location='cpu', weights_only=True))
     except OSError as error:
         raise InputError(f'{fn}: {expected}: {error.strerror}') from error
     except Exception as error:
         # Damaged bytes raise whatever they happen to hit inside the reader.
         raise InputError(f'{fn}: {expected}, this is damaged or no such') from error
-
-    for name in ('model_name', 'image_size') if is_print else ():
-        if found[name] != getattr(config, name):
-            raise InputError(
-                f'{fn}: expected --{name} {getattr(config, name)}, found {found[name]}'
-            )
-    return weights
-
-
-def copy_weights(backbone, weights, fn, model_name):
-    """Put weights into a backbone; those of a head that it does not have are left out.
-
-    Raises:
-        InputError: a weight is missing, or has another shape.
-    """
-    if model_name == 'densenet':
-        # The file is older than the names: norm.1 has become norm1.
-        weights = {
-            re.sub(r'\.(norm|conv)\.([12])\.', r'.\1\2.', name): weight
-            for name, weight in weights.items()
-        }
-    chosen = {}
-    for name, weight in backbone.state_dict().items():
-        if getattr(weights.get(name), 'shape', None) != weight.shape:
-            raise InputError(
-                f'{fn}: expected weights of {model_name}, in which {name} '
-                f'has the shape {tuple(weight.shape)}'
-            )
-        chosen[name] = weights[name]
-    backbone.load_state_dict(chosen)
