@@ -59,6 +59,12 @@ class Chapter:
 
 DIGITS = ('--dataset', 'digits', '--n_epochs', '2', '--hidden_sizes', '20')
 WORDS = ('--n_epochs', '2', '--word_vec_size', '10')
+# A frozen backbone of which the features are computed once.
+BACKBONE = (
+    *('--dataset', 'digits', '--n_epochs', '2', '--n_train', '40'),
+    *('--model_name', 'squeezenet', '--image_size', '17', '--pretrained', 'none'),
+    *('--freeze', '--no-augment'),
+)
 CHAPTERS = [
     Chapter('01_linear_regression', ('main.py',), ('predict.py', '--x', '4.5')),
     Chapter('01_linear_regression', ('train.py',), ('predict.py', '--x', '4.5')),
@@ -71,6 +77,7 @@ CHAPTERS = [
     ),
     Chapter('04_advanced_pytorch', ('train.py', *DIGITS), ('predict.py',)),
     Chapter('05_cnn', ('train.py', *DIGITS, '--channel_sizes', '2'), ('predict.py',)),
+    Chapter('06_transfer_learning', ('train.py', *BACKBONE), ('predict.py',)),
     Chapter('07_rnn', ('train.py', *DIGITS, '--hidden_size', '4'), ('predict.py',)),
     Chapter(
         '08_preprocessing',

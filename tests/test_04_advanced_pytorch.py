@@ -26,7 +26,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 NAME = '04_advanced_pytorch'
-TRAINERS = [NAME, '05_cnn', '07_rnn']
+TRAINERS = [NAME, '05_cnn', '06_transfer_learning', '07_rnn']
 DIGITS = ('--dataset', 'digits', '--hidden_sizes', 20, '--n_epochs')
 NAN, INF = float('nan'), float('inf')
 
@@ -297,6 +297,7 @@ def make_trainer(copy, folder, model, crit=None, lr=0.0, **options):
         'log_dir': None,
         'model_fn': str(folder / 'x.pth'),
         'max_grad': INF,
+        'amp': 'off',
     }
     return copy.trainer.Trainer(
         model,

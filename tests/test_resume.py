@@ -34,6 +34,10 @@ N_KILLS = 20 if IS_LONG else 3
 CHAPTERS = {
     '04_advanced_pytorch': ('--hidden_sizes', '20'),
     '05_cnn': ('--channel_sizes', '2', '4', '--augment'),
+    '06_transfer_learning': (
+        *('--model_name', 'squeezenet', '--image_size', '17'),
+        *('--pretrained', 'none', '--freeze', '--augment'),
+    ),
     '07_rnn': ('--hidden_size', '8', '--n_layers', '1', '--augment'),
 }
 N_EPOCHS = 8

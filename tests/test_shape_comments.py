@@ -70,6 +70,24 @@ def exercise_05(chapter, folder):
     run_main(chapter.predict, folder, '--image', str(draw_digit(folder)))
 
 
+def exercise_06(chapter, folder):
+    squeezenet = ['--model_name', 'squeezenet', '--image_size', '17']
+    few = ['--n_epochs', '1', '--n_train', '40', '--pretrained', 'none', *squeezenet]
+    run_main(chapter.pretrain, folder, *squeezenet, '--n_images', '20')
+    run_main(chapter.train, folder, '--dataset', 'digits', *few)
+    run_main(chapter.predict, folder)
+    picture_fn = draw_digit(folder)
+    run_main(chapter.predict, folder, '--image', str(picture_fn))
+
+    for number in range(6):
+        copy_fn = folder / 'classes' / f'{number % 2}' / f'{number}.png'
+        copy_fn.parent.mkdir(parents=True, exist_ok=True)
+        copy_fn.write_bytes(picture_fn.read_bytes())
+    data = ['--dataset', 'folder', '--data_dir', str(folder / 'classes')]
+    run_main(chapter.train, folder, *data, *few, '--n_train', '4')
+    run_main(chapter.predict, folder, '--image', str(picture_fn))
+
+
 def exercise_07(chapter, folder):
     exercise_05(chapter, folder)
     run_main(chapter.train, folder, '--n_epochs', '1', '--dataset', 'digits')
@@ -114,6 +132,7 @@ EXERCISES = {
     '04_advanced_pytorch': exercise_04,
     '04_advanced_pytorch/custom_dataset': exercise_custom_dataset,
     '05_cnn': exercise_05,
+    '06_transfer_learning': exercise_06,
     '07_rnn': exercise_07,
     '08_preprocessing': exercise_08,
     'appendix_lda': exercise_lda,
