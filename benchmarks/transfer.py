@@ -2,12 +2,15 @@
 
     python benchmarks/transfer.py accuracy --data_dir DIR    # minutes
     python benchmarks/transfer.py speed
+    python benchmarks/transfer.py families
 
 - accuracy: the test accuracy of chapter 06 after 50, 200 and 1,000 labelled digits,
   those to validate on among them, with the mean and the standard deviation of some
   seeds. Four ways: a frozen backbone that has learned to read print, the same one
   fine-tuned, one from scratch, and a linear classifier of the raw pixels.
 - speed: epochs of the chapter's own Trainer, as it is used, checkpoints and all.
+- families: how fast each family of backbones reads print, and how long its
+  pre-training would take.
 
 The weights of the backbone are pre-trained first, if they are not in --weights_dir.
 """
@@ -19,6 +22,7 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -166,10 +170,35 @@ def measure_speed(chapter, config, folder):
         )
 
 
+def measure_families(chapter, config, folder):
+    print(f'torch {torch.__version__}, {torch.get_num_threads()} threads')
+    n_images = chapter.pretrain.OPTIONS['n_images']
+    for family, (_, _, min_size) in chapter.model.NETWORKS.items():
+        image_size = max(32, min_size)
+        backbone, n_features = chapter.model.get_backbone(family, image_size)
+        model = chapter.model.TransferClassifier(
+            backbone, n_features, len(chapter.glyphs.CLASSES), is_frozen=False
+        )
+        options = SimpleNamespace(image_size=image_size, verbose=0)
+        seconds = []
+        for n_steps in (10, 20):
+            numbers = chapter.pretrain.OPTIONS | {'n_images': 64 * n_steps}
+            start = time.perf_counter()
+            chapter.pretrain.learn(model, numbers, options)
+            seconds.append(time.perf_counter() - start)
+        # The difference is that of the steps alone.
+        speed = 640 / (seconds[1] - seconds[0])
+        print(
+            f'{family:12} {image_size} pixels  {speed:7,.0f} images/s  '
+            f'{n_images / speed / 60:5.1f} minutes for {n_images:,}',
+            flush=True,
+        )
+
+
 def main():
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('what', choices=['accuracy', 'speed'])
+    parser.add_argument('what', choices=['accuracy', 'speed', 'families'])
     parser.add_argument('--data_dir', default=str(ROOT / 'data'))
     parser.add_argument('--weights_dir')
     parser.add_argument('--datasets', nargs='+', default=['mnist', 'digits'])
@@ -181,8 +210,12 @@ def main():
 
     chapter = load_chapter('06_transfer_learning')
     with tempfile.TemporaryDirectory() as folder, importable(chapter):
-        measure = {'accuracy': measure_accuracy, 'speed': measure_speed}[config.what]
-        measure(chapter, config, Path(folder))
+        ways = {
+            'accuracy': measure_accuracy,
+            'speed': measure_speed,
+            'families': measure_families,
+        }
+        ways[config.what](chapter, config, Path(folder))
 
 
 if __name__ == '__main__':
