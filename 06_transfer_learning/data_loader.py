@@ -301,13 +301,15 @@ def find_pictures(data_dir):
     fns, y = zip(*folder.samples, strict=True)
     y = torch.tensor(y)
     # |y| = (n_images,)
+    if len(folder.classes) < 2:
+        raise InputError(
+            f'{data_dir}: expected the folders of two classes or more, found that of '
+            f'{folder.classes[0]} alone'
+        )
     for name, count in zip(folder.classes, y.bincount().tolist(), strict=True):
-        if count < 3 or len(folder.classes) < 2:
-            raise InputError(
-                f'{Path(data_dir, name)}: expected two classes or more with three '
-                f'pictures or more, found {count} in this and {len(folder.classes)} '
-                'classes'
-            )
+        if count < 3:
+            folder_fn = Path(data_dir, name)
+            raise InputError(f'{folder_fn}: expected 3 pictures or more, found {count}')
     return fns, y, folder.classes
 
 
@@ -483,6 +485,9 @@ def get_loaders(config):
         chosen, _ = choose_stratified(y, config.n_train, config.seed)
         x, y = x[chosen], y[chosen]
     train_data, valid_data = split_data(x, y, config.valid_ratio, config.seed)
+    if len(train_data[0]) < 2:
+        # Of one image, batch normalisation can take no variance.
+        raise InputError(f'expected two images or more to train on, of {len(x)}')
 
     facts = {'class_names': class_names, 'mean': IMAGENET_MEAN, 'std': IMAGENET_STD}
 

@@ -462,11 +462,11 @@ BAD_FOLDERS = {
     ),
     'one class': (
         lambda folder: shutil.rmtree(folder / 'tomato'),
-        'expected two classes or more',
+        'expected the folders of two classes or more, found that of apple green',
     ),
     'two pictures': (
         lambda folder: [(folder / 'tomato' / f'{i}.png').unlink() for i in range(8)],
-        'tomato: expected .* three pictures or more, found 2',
+        'tomato: expected 3 pictures or more, found 2',
     ),
     'nothing but broken pictures': (
         lambda folder: [fn.write_bytes(b'x') for fn in folder.glob('tomato/*')],
@@ -576,6 +576,7 @@ def test_read_picture_of_any_bytes(chapter, tmp_path_factory, data):
         (('--n_train', 9), '--n_train 9: expected 10 to 1437'),
         (('--n_train', 1438), '--n_train 1438: expected 10 to 1437'),
         (('--n_classes', 9), '--n_classes 9: found 10 classes'),
+        (('--n_train', 10, '--valid_ratio', 0.9), 'expected two images or more'),
         (('--model_name', 'alexnet'), '--image_size 32: alexnet takes 63 or more'),
         (
             ('--weights_fn', 'nowhere.pth'),
