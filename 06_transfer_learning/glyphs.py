@@ -108,8 +108,11 @@ def write_by_hand(x, image_size):
 
 
 def add_paper(x):
-    """Put ink of any darkness on paper; every other one is shaded or grainy."""
+    """Put ink of any darkness on paper; every other one is coarse, shaded or grainy."""
     n = len(x)
+    coarse = functional.adaptive_avg_pool2d(x, 10)
+    coarse = functional.interpolate(coarse, x.shape[2:], mode='bicubic')
+    x = x + (coarse - x) * draw_uniform(n, -1, 1).relu()
     ink = draw_uniform(n, 0.6, 1)
     shade = torch.rand(n, 1, 3, 3) * draw_uniform(n, -0.4, 0.4).relu()
     shade = functional.interpolate(shade, x.shape[2:], mode='bicubic')

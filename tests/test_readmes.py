@@ -17,6 +17,7 @@ BARS = {
     '04_advanced_pytorch': ('accuracy', 0.97),
     '04_advanced_pytorch/custom_dataset': ('roc_auc', 0.98),
     '05_cnn': ('accuracy', 0.97),
+    '06_transfer_learning': ('accuracy', 0.9),
     '07_rnn': ('accuracy', 0.93),
     '08_preprocessing': ('round_trip', 0.9999),
     'appendix_lda': ('coherence', 0.5),
