@@ -79,7 +79,7 @@ def set_thickness(glyphs):
         x = functional.avg_pool2d(x, 3, stride=1, padding=1)
     # A hairline is pale once it is blurred, and must not be cut away.
     x = x / x.amax(dim=(2, 3), keepdim=True)
-    return ((x - draw_uniform(len(x), 0.1, 0.6)) * 5).clamp(0, 1)
+    return ((x - draw_uniform(len(x), 0.1, 0.5)) * 5).clamp(0, 1)
 
 
 def write_by_hand(x, image_size):
