@@ -38,7 +38,7 @@ WAYS = {
     'fine-tuned': '--pretrained glyphs --lr 5e-4',
     'scratch': '--pretrained none --lr 1e-3',
 }
-N_EPOCHS = {50: 60, 200: 30, 1000: 10}
+N_EPOCHS = {50: 40, 200: 20, 1000: 6}
 N_EPOCHS_FROZEN = 100
 
 
@@ -89,6 +89,10 @@ def score_linear(chapter, config):
     return linear.score(test_x.flatten(1), test_y)
 
 
+def get_n_epochs(way, n_train):
+    return N_EPOCHS_FROZEN if way == 'frozen' else N_EPOCHS[n_train]
+
+
 def measure_accuracy(chapter, config, folder):
     for dataset in config.datasets:
         for n_train in config.n_train:
@@ -96,7 +100,7 @@ def measure_accuracy(chapter, config, folder):
                 start = time.perf_counter()
                 accuracies = []
                 for seed in range(config.n_seeds):
-                    n_epochs = N_EPOCHS_FROZEN if way == 'frozen' else N_EPOCHS[n_train]
+                    n_epochs = config.n_epochs or get_n_epochs(way, n_train)
                     options = get_config(
                         chapter,
                         'scratch' if way == 'linear' else way,
@@ -206,6 +210,7 @@ def main():
     parser.add_argument('--ways', nargs='*', default=list(WAYS))
     parser.add_argument('--linear', action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument('--n_seeds', type=int, default=5)
+    parser.add_argument('--n_epochs', type=int, help='the same for all ways')
     config = parser.parse_args()
 
     chapter = load_chapter('06_transfer_learning')
