@@ -964,3 +964,30 @@ def test_mixed_precision_computes_with_fewer_bits(amp, chapter, tmp_path, monkey
     state = load(last_of(model_fn))
     assert all(weight.dtype != torch.half for weight in state['model'].values())
     assert (state['scaler'] == {}) == (amp == 'bf16')
+
+
+# ---- Going on
+
+
+@pytest.mark.parametrize(
+    'options',
+    [('--freeze', '--no-augment'), ('--no-freeze', '--amp', 'fp16')],
+    ids=' '.join,
+)
+def test_going_on_needs_no_weights(options, chapter, weights, tmp_path):
+    """The file to begin with is gone, and the result is bit for bit the same."""
+    arguments = (*TINY, '--model_name', 'squeezenet', '--image_size', 17, *options)
+    fn = tmp_path / 'squeezenet.pth'
+    fn.write_bytes(weights)
+    arguments += ('--weights_fn', fn, '--n_epochs')
+    for n_epochs, name in ((2, 'whole'), (1, 'parts')):
+        run_here(chapter.train, *arguments, n_epochs, '--model_fn', tmp_path / name)
+    fn.unlink()
+
+    run_here(chapter.train, *arguments, 2, '--model_fn', tmp_path / 'parts', '--resume')
+
+    whole, parts = (load(tmp_path / f'{name}.last.pth') for name in ('whole', 'parts'))
+    assert is_equal(whole['model'], parts['model'])
+    assert whole['history'] == parts['history']
+    assert whole['scaler'] == parts['scaler']
+    assert whole['random_state']['cpu'].equal(parts['random_state']['cpu'])
