@@ -27,7 +27,7 @@ from utils import (
 from weights import GLYPHS, get_glyphs_fn
 
 # How a backbone is pre-trained if nobody says otherwise.
-OPTIONS = {'seed': 0, 'n_images': 24_000, 'batch_size': 64, 'lr': 2e-3}
+OPTIONS = {'seed': 0, 'n_images': 12_800, 'batch_size': 64, 'lr': 2e-3}
 
 
 def define_argparser():
