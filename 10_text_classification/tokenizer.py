@@ -1,0 +1,237 @@
+"""From text to tokens, from tokens to ids: what stands between a reader and a network.
+
+Four ways to cut a text: at its spaces, into Korean morphemes, into subwords learned
+from the training text, or as a pretrained model has learned it. A tokenizer is plain
+data plus a way to cut, so that it travels inside the checkpoint.
+"""
+
+import io
+import re
+import tempfile
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+from utils import InputError, batched, to_tensor
+
+
+def refine(text):
+    """Make alike what means the same, such as ㅋㅋㅋㅋㅋㅋ and ㅋㅋ.
+
+    A character that is repeated three times or more keeps two of them, characters get
+    their composed form, and whatever separates becomes one space.
+    """
+    text = unicodedata.normalize('NFC', text)
+    text = re.sub(r'[\s\x00-\x1f\x7f]+', ' ', text).strip()
+    return re.sub(r'(.)\1{2,}', r'\1\1', text)
+
+
+class SpaceTokenizer:
+    """Cuts at spaces."""
+
+    def cut(self, texts):
+        """Yield the tokens of each text, a list of strings."""
+        for text in texts:
+            yield refine(text).split()
+
+    def state_dict(self):
+        """Return plain data from which load_tokenizer() makes it again."""
+        return {'kind': 'space'}
+
+
+class KiwiTokenizer:
+    """Cuts Korean into morphemes: 재밌었다 becomes 재밌 었 다.
+
+    A morpheme and its part of speech are one token, since 이 may be a tooth, a person
+    or a particle.
+    """
+
+    def __init__(self):
+        import kiwipiepy
+
+        self.kiwi = kiwipiepy.Kiwi()
+        self.version = kiwipiepy.__version__
+
+    def cut(self, texts):
+        """Yield the tokens of each text, a list of strings."""
+        for morphemes in self.kiwi.tokenize(refine(text) for text in texts):
+            yield [f'{morpheme.form}/{morpheme.tag}' for morpheme in morphemes]
+
+    def state_dict(self):
+        """Return plain data from which load_tokenizer() makes it again."""
+        return {'kind': 'kiwi', 'version': self.version}
+
+
+class SentencePieceTokenizer:
+    """Cuts into subwords: frequent words stay whole, rare ones fall into pieces.
+
+    Arguments:
+        model: what train() has returned, as bytes.
+    """
+
+    def __init__(self, model):
+        from sentencepiece import SentencePieceProcessor
+
+        self.model = model
+        self.processor = SentencePieceProcessor(model_proto=model)
+
+    @staticmethod
+    def train(texts, vocab_size):
+        """Learn which pieces to cut texts into (Kudo 2018).
+
+        Raises:
+            InputError: there are not enough texts for so many pieces.
+        """
+        from sentencepiece import SentencePieceTrainer
+
+        model = io.BytesIO()
+        try:
+            SentencePieceTrainer.train(
+                sentence_iterator=map(refine, texts),
+                model_writer=model,
+                vocab_size=vocab_size,
+                hard_vocab_limit=False,
+                character_coverage=0.9995,
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise InputError(
+                f'--vocab_size {vocab_size}: too many for this text: {error}'
+            ) from error
+        return model.getvalue()
+
+    def cut(self, texts):
+        """Yield the tokens of each text, a list of strings."""
+        for text in texts:
+            yield self.processor.encode(refine(text), out_type=str)
+
+    def state_dict(self):
+        """Return plain data from which load_tokenizer() makes it again."""
+        return {'kind': 'sentencepiece', 'model': to_tensor(self.model)}
+
+
+class PretrainedTokenizer:
+    """Cuts as a pretrained model from the hub, or from a folder, wants it.
+
+    The tokens that the model expects around a text, such as [CLS] and [SEP], belong to
+    it, so a long text is cut short here.
+
+    Arguments:
+        name: of a model on the hub, or a folder.
+        max_length: the largest number of tokens of a text, those around it included.
+
+    Raises:
+        InputError: there is no such folder, and no such model to be had from the hub.
+    """
+
+    def __init__(self, name, max_length):
+        from transformers import AutoTokenizer
+
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(name)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f'{name}: expected a folder, or a model of the hub that can be '
+                f'downloaded or was before: {str(error).splitlines()[0]}'
+            ) from error
+        self.max_length = max_length
+
+    def cut(self, texts):
+        """Yield the tokens of each text, a list of strings."""
+        for batch in batched(map(refine, texts), 1000):
+            all_ids = self.tokenizer(
+                batch, truncation=True, max_length=self.max_length
+            ).input_ids
+            yield from map(self.tokenizer.convert_ids_to_tokens, all_ids)
+
+    def get_vocabulary(self):
+        """Return the Vocabulary that the pretrained embeddings go by."""
+        ids = self.tokenizer.get_vocab()
+        tokens = [''] * (max(ids.values()) + 1)
+        for token, i in ids.items():
+            tokens[i] = token
+        return Vocabulary(tokens, self.tokenizer.pad_token, self.tokenizer.unk_token)
+
+    def state_dict(self):
+        """Return plain data from which load_tokenizer() makes it again: its files."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.tokenizer.save_pretrained(folder)
+            files = {
+                fn.relative_to(folder).as_posix(): to_tensor(fn.read_bytes())
+                for fn in Path(folder).rglob('*')
+                if fn.is_file()
+            }
+        return {'kind': 'pretrained', 'files': files, 'max_length': self.max_length}
+
+
+def make_tokenizer(config, texts):
+    """Return the tokenizer that the options ask for, trained if it has to learn."""
+    if config.model == 'bert':
+        return PretrainedTokenizer(config.pretrained_model_name, config.max_length)
+    if config.tokenizer == 'sentencepiece':
+        model = SentencePieceTokenizer.train(texts, config.max_vocab_size)
+        return SentencePieceTokenizer(model)
+    return KiwiTokenizer() if config.tokenizer == 'kiwi' else SpaceTokenizer()
+
+
+def make_vocabulary(config, tokenizer, token_lists):
+    """Return the Vocabulary of the training texts, or of the pretrained model."""
+    if config.model == 'bert':
+        return tokenizer.get_vocabulary()
+    return Vocabulary.build(token_lists, config.min_vocab_freq, config.max_vocab_size)
+
+
+def load_tokenizer(state):
+    """Make the tokenizer whose state_dict() a checkpoint holds."""
+    if state['kind'] == 'space':
+        return SpaceTokenizer()
+    if state['kind'] == 'kiwi':
+        return KiwiTokenizer()
+    if state['kind'] == 'sentencepiece':
+        return SentencePieceTokenizer(state['model'].numpy().tobytes())
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in state['files'].items():
+            fn = Path(folder, name)
+            fn.parent.mkdir(parents=True, exist_ok=True)
+            fn.write_bytes(content.numpy().tobytes())
+        return PretrainedTokenizer(folder, state['max_length'])
+
+
+class Vocabulary:
+    """Which token has which id: its place in a list.
+
+    Arguments:
+        tokens: a list of different strings.
+        pad: the token that fills up short texts.
+        unknown: the token that stands for all that are not in the list.
+    """
+
+    def __init__(self, tokens, pad='<pad>', unknown='<unk>'):
+        self.tokens, self.pad, self.unknown = tokens, pad, unknown
+        self.ids = {token: i for i, token in enumerate(tokens)}
+        self.pad_id, self.unknown_id = self.ids[pad], self.ids[unknown]
+
+    @classmethod
+    def build(cls, token_lists, min_freq, max_size):
+        """Return the vocabulary of the most frequent tokens.
+
+        Equally frequent tokens are sorted, so that the same text gives the same ids.
+        """
+        counts = Counter(token for tokens in token_lists for token in tokens)
+        frequent = [token for token, count in counts.items() if count >= min_freq]
+        frequent.sort(key=lambda token: (-counts[token], token))
+        special = ['<pad>', '<unk>']
+        tokens = special + [token for token in frequent if token not in special]
+        return cls(tokens[:max_size])
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def encode(self, tokens):
+        """Return the ids of tokens; a text of none is one unknown token."""
+        unknown_id = self.unknown_id
+        return [self.ids.get(token, unknown_id) for token in tokens] or [unknown_id]
+
+    def state_dict(self):
+        """Return plain data: Vocabulary(**state) makes it again."""
+        return {'tokens': self.tokens, 'pad': self.pad, 'unknown': self.unknown}
