@@ -29,8 +29,8 @@ def read_table(fn):
         InputError: the file can't be read, a line has no tab or no label, or there is
             no text at all.
     """
-    table = pd.Series(list(read_lines(fn)), dtype=str).str.partition('\t')
-    table = table.set_axis(['label', 'tab', 'text'], axis='columns')
+    rows = [line.partition('\t') for line in read_lines(fn)]
+    table = pd.DataFrame(rows, columns=['label', 'tab', 'text'], dtype=str)
     table.index += 1
     table['label'] = table['label'].str.strip()
     is_empty = table['text'].str.strip() == ''

@@ -176,10 +176,13 @@ def load_encoder(name, output_size, gradient_checkpointing):
         gradient_checkpointing: whether to compute activations twice instead of keeping
             them: slower, but it fits into less memory (Chen et al. 2016).
     """
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoModelForSequenceClassification, logging
 
+    # Of a head that has to be trained, the library says in many lines what we know.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
     encoder = AutoModelForSequenceClassification.from_pretrained(
-        name, num_labels=output_size
+        name, num_labels=output_size, ignore_mismatched_sizes=True
     )
     if gradient_checkpointing:
         encoder.gradient_checkpointing_enable()

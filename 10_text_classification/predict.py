@@ -90,12 +90,14 @@ class Classifier:
 
         from data_loader import get_loader
 
+        p = torch.empty(len(id_lists), len(self.class_names))
+        if not id_lists:
+            return p
         # The place of each text in the input instead of its class.
         places = torch.arange(len(id_lists))
         loader = get_loader(
             id_lists, places, self.vocabulary.pad_id, batch_size, is_train=False
         )
-        p = torch.empty(len(id_lists), len(self.class_names))
         with torch.inference_mode():
             for x, lengths, i in loader:
                 p[i] = self.model(x.to(self.device), lengths).softmax(dim=-1).cpu()

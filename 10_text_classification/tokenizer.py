@@ -91,6 +91,7 @@ class SentencePieceTokenizer:
                 model_writer=model,
                 vocab_size=vocab_size,
                 hard_vocab_limit=False,
+                normalization_rule_name='identity',
                 character_coverage=0.9995,
                 minloglevel=2,
             )

@@ -6,7 +6,6 @@ Nothing here knows of texts or words, and that is why the later chapters copy it
 import logging
 import math
 import sys
-from functools import partial
 
 import ignite.distributed as idist
 import torch
@@ -18,6 +17,7 @@ from torch.nn.utils import clip_grad_norm_, get_total_norm
 
 from utils import (
     InputError,
+    get_autocast,
     get_last_fn,
     log,
     save_checkpoint,
@@ -47,6 +47,8 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.checkpoint = checkpoint
         self.config = checkpoint['config']
+        is_fp16 = self.config['amp'] == 'fp16'
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
         # The lowest validation loss so far, and the losses of all epochs by name.
         self.best_loss = math.inf
@@ -56,13 +58,6 @@ class Trainer:
         # Several processes: their gradients are averaged during backward.
         is_alone = idist.get_world_size() == 1
         self.network = model if is_alone else DistributedDataParallel(model)
-
-        # Mixed precision: small gradients of 16 bits are scaled up, not to become 0.
-        dtype = torch.bfloat16 if self.config['amp'] == 'bf16' else torch.float16
-        is_mixed = self.config['amp'] != 'off'
-        self.autocast = partial(torch.autocast, self.device.type, dtype, is_mixed)
-        is_scaled = self.config['amp'] == 'fp16'
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_scaled)
 
         # An engine calls its step for every batch of a loader.
         self.trainer = Engine(self._train_step)
@@ -78,12 +73,12 @@ class Trainer:
         x, lengths, y = batch
         x, y = x.to(self.device), y.to(self.device)
 
-        # Forward
-        with self.autocast():
+        # Forward: the loss is a sum, for which half precision is too coarse
+        with get_autocast(self.device, self.config['amp']):
             y_hat = self.network(x, lengths)
-            loss = self.crit(y_hat, y)
+        loss = self.crit(y_hat.float(), y)
 
-        # Backward
+        # Backward: scaled up, since the small gradients would be 0 in fp16
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
 
@@ -91,7 +86,7 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         grad_norm = clip_grad_norm_(self.model.parameters(), self.config['max_grad'])
 
-        # Step
+        # Step: left out if a gradient has overflowed
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.scheduler.step()
@@ -105,7 +100,7 @@ class Trainer:
         self.model.eval()
         x, lengths, y = batch
         x, y = x.to(self.device), y.to(self.device)
-        with self.autocast():
+        with get_autocast(self.device, self.config['amp']):
             y_hat = self.model(x, lengths)
         return y_hat.float(), y
 

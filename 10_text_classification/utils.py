@@ -149,6 +149,21 @@ def get_device(gpu_id=None):
     return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
 
 
+def get_autocast(device, amp):
+    """Return a context in which networks compute in mixed precision.
+
+    What stands to lose by it, such as a softmax, stays in full precision.
+
+    Arguments:
+        amp: off, bf16 (the range of a float with 8 bits of precision) or fp16 (11 bits,
+            but nothing above 65,504).
+    """
+    import torch
+
+    dtype = torch.float16 if amp == 'fp16' else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=amp != 'off')
+
+
 def check_model_fn(fn):
     """Fail before the training, not after it, if fn can't become a checkpoint.
 
