@@ -457,6 +457,39 @@ def test_another_parent_is_of_no_use_without_the_file(course, write, run):
     assert run('check') == (1, [fault], [])
 
 
+def test_a_file_may_have_several_parents(course, write, run):
+    extra = '"data.py" = ["03_text", "04_words"]\n'
+    course(listed=f'["03_text"]\n["04_words"]\n["02_digits".extra_parents]\n{extra}')
+    read, cut = 'def read():\n    return 1\n', 'def cut():\n    return 2\n'
+    write(
+        {'03_text/data.py': read, '04_words/data.py': cut + '\n\n' + read + '    # x\n'}
+    )
+    write({'02_digits/data.py': read + '\n\n' + cut})
+    assert run('check')[0] == 0
+    assert (
+        'Adapted from `03_text/data.py`, `04_words/data.py`.'
+        in run('show', '02_digits')[1]
+    )
+
+    write({'02_digits/data.py': read + '\n\n' + cut.replace('2', '3')})
+    fault = "02_digits/data.py:5: 'cut' differs from 04_words/data.py:1"
+    assert run('check') == (1, [f'{fault} and is not listed'], [])
+    assert run('fix')[0] == 0
+    assert run('check')[0] == 0
+
+    write({'02_digits/data.py': read + '\n\n' + cut.replace('cut', 'join')})
+    fault = "02_digits/data.py:5: 'join' is not in 03_text/data.py or 04_words/data.py"
+    assert run('check') == (1, [f'{fault} and is not listed'], [])
+
+
+@pytest.mark.parametrize('value', ['[]', '[""]', '[1]', '["03_text", 2]'])
+def test_several_parents_are_texts(course, run, value):
+    course(listed=f'["02_digits".extra_parents]\n"data.py" = {value}\n')
+    status, _, errors = run('check')
+    assert status == 2
+    assert errors[0].endswith("'02_digits.extra_parents.data.py' needs a text")
+
+
 UNREADABLE = {
     'syntax': (b'x = 1\ndef main(:\n', 2, 'does not parse: '),
     'indentation': (b'x = 1\n\n  y = 2\n', 3, 'does not parse: '),

@@ -57,6 +57,7 @@ class BlockingError(LineageError):
 class Definition(NamedTuple):
     """A definition as it stands in a file."""
 
+    file: str
     line: int
     spans: list  # its lines, as [(start, end)]; several if methods lie between them
     pieces: list  # the text of each span
@@ -191,7 +192,8 @@ def read_definitions(root, file):
         spans = spans_between(lines, start, end, holes)
         pieces = [''.join(lines[first:last]) for first, last in spans]
         whole = ''.join(lines[start:end])
-        definition = Definition(node.lineno, spans, pieces, whole, bare_tree(node))
+        tree = bare_tree(node)
+        definition = Definition(file, node.lineno, spans, pieces, whole, tree)
         definitions[name if times == 1 else f'{name}#{times}'] = definition
     return definitions
 
@@ -223,6 +225,11 @@ def key_lines(text):
             for length in range(1, len(path) + 1):
                 numbers.setdefault(path[:length], number)
     return numbers
+
+
+def is_list_of_texts(value):
+    """Returns whether a value is a list of texts that are not empty."""
+    return isinstance(value, list) and all(value) and {*map(type, value)} == {str}
 
 
 class Lineage:
@@ -257,6 +264,8 @@ class Lineage:
         name = '.'.join(path)
         if (*path[1:2], len(path)) not in FORMS:
             message = f"'{name}' is unknown; a name with a dot needs quotes"
+        elif path[1] == 'extra_parents' and is_list_of_texts(value):
+            return
         elif not isinstance(value, str) or not value:
             message = f"'{name}' needs a text"
         elif path[1] == 'parent' and (path[0], 'idea') not in self.entries:
@@ -277,22 +286,28 @@ class Lineage:
         return {path: self.entries[path] for path in paths if {*path[1:2]} & {*keys}}
 
     def parents(self, chapter):
-        """Returns {path of keys: parent} for a chapter, extra parents included."""
-        return self.select(chapter, 'parent', 'extra_parents')
+        """Returns [(path of keys, parent)] for a chapter, extra parents included."""
+        found = self.select(chapter, 'parent', 'extra_parents')
+        lists = {path: [v] if isinstance(v, str) else v for path, v in found.items()}
+        return [(path, parent) for path, names in lists.items() for parent in names]
 
     def files(self, chapter):
         """Returns the names of a chapter's own Python files, in reading order."""
-        parents = self.parents(chapter).values()
+        parents = [parent for _, parent in self.parents(chapter)]
         names = [path.name for path in (self.root / chapter).glob('*.py')]
         own = [name for name in names if f'{chapter}/{name}' not in parents]
         rank = {name: number for number, name in enumerate(READING_ORDER)}
         return sorted(own, key=lambda name: (rank.get(name, len(rank)), name))
 
-    def origin(self, chapter, file):
-        """Returns the file that a chapter's file is compared with, None if none."""
-        parent = self.entries.get((chapter, 'parent'))
-        parent = self.entries.get((chapter, 'extra_parents', file), parent)
-        return parent if not parent or parent.endswith('.py') else f'{parent}/{file}'
+    def origins(self, chapter, file):
+        """Returns the files that a chapter's file is compared with.
+
+        A definition is compared with that of the first file that has it.
+        """
+        parent = self.entries.get((chapter, 'parent'), [])
+        parents = self.entries.get((chapter, 'extra_parents', file), parent)
+        parents = [parents] if isinstance(parents, str) else parents
+        return [name if name.endswith('.py') else f'{name}/{file}' for name in parents]
 
     def has(self, file):
         """Returns whether a file or folder exists in the repository."""
@@ -304,10 +319,13 @@ class Lineage:
         Raises BlockingError if one of the two files does not parse.
         """
         children = read_definitions(self.root, f'{chapter}/{file}')
-        origin = self.origin(chapter, file)
-        if origin is None:
+        origins = self.origins(chapter, file)
+        if not origins:
             return {}
-        ancestors = read_definitions(self.root, origin) if self.has(origin) else {}
+        ancestors = {}
+        for origin in reversed(origins):
+            if self.has(origin):
+                ancestors |= read_definitions(self.root, origin)
         listed = self.select(chapter, 'changed', 'new')
         reasons = {path[3]: why for path, why in listed.items() if path[2] == file}
         pairs = {}
@@ -322,7 +340,7 @@ class Lineage:
         """Returns the chapters, parents first; raises BlockingError on a cycle."""
         graph = {chapter: set() for chapter in self.chapters}
         for chapter in self.chapters:
-            for parent in self.parents(chapter).values():
+            for _, parent in self.parents(chapter):
                 is_file = parent.endswith('.py')
                 folder = parent.rpartition('/')[0] if is_file else parent
                 # A single file in the chapter's own folder is no other chapter.
@@ -354,8 +372,9 @@ def missing_paths(lineage, chapter):
     if not lineage.has(chapter):
         message = f"chapter '{chapter}' does not exist"
         yield lineage.fault(message, (chapter,), BlockingError)
-    for path, parent in lineage.parents(chapter).items():
-        source = parent if len(path) == 2 else lineage.origin(chapter, path[2])
+    for path, parent in lineage.parents(chapter):
+        is_folder = len(path) == 2 or parent.endswith('.py')
+        source = parent if is_folder else f'{parent}/{path[2]}'
         if not lineage.has(source):
             message = f"parent '{source}' of '{chapter}' does not exist"
             yield lineage.fault(message, path, BlockingError)
@@ -367,12 +386,14 @@ def is_inside_new_class(name, pairs):
     return owner != name and pairs[owner].kind == 'new'
 
 
-def judge(pair, key, origin):
+def judge(pair, key, origins):
     """Returns what is wrong with a definition, '' if nothing is.
 
     `key` tells how lineage.toml lists it: as 'changed', as 'new', or '' for not at all.
     """
-    place = f'{origin}:{pair.parent.line}' if pair.parent else origin
+    place = ' or '.join(origins)
+    if pair.parent:
+        place = f'{pair.parent.file}:{pair.parent.line}'
     if pair.kind == key == 'changed' and pair.child.tree == pair.parent.tree:
         return (
             f'is listed, but differs from {place} in comments, docstring or spacing '
@@ -390,11 +411,11 @@ def file_faults(lineage, chapter, file):
 
     Raises BlockingError if the file or its parent's does not parse.
     """
-    target, origin = f'{chapter}/{file}', lineage.origin(chapter, file)
+    target, origins = f'{chapter}/{file}', lineage.origins(chapter, file)
     pairs = lineage.pairs(chapter, file)
     for name, pair in pairs.items():
         if not pair.reason and not is_inside_new_class(name, pairs):
-            message = judge(pair, '', origin)
+            message = judge(pair, '', origins)
             if message:
                 yield LineageError(target, pair.child.line, f"'{name}' {message}")
     for path in lineage.select(chapter, 'changed', 'new'):
@@ -402,10 +423,10 @@ def file_faults(lineage, chapter, file):
         if listed_file != file:
             continue
         place = target
-        message = 'does not exist' if origin else 'has no parent'
+        message = 'does not exist' if origins else 'has no parent'
         if name in pairs:
             place = f'{target}:{pairs[name].child.line}'
-            message = judge(pairs[name], key, origin)
+            message = judge(pairs[name], key, origins)
         if message:
             yield lineage.fault(f"'{name}' of {place} {message}", path)
 
@@ -478,9 +499,9 @@ def code_list(names):
 def show_file(lineage, chapter, file):
     """Yields the Markdown blocks of a file: what is kept, what changed, what is new."""
     pairs = lineage.pairs(chapter, file)
-    origin = lineage.origin(chapter, file)
+    origins = [name for name in lineage.origins(chapter, file) if lineage.has(name)]
     yield f'## {file}'
-    yield f'Adapted from `{origin}`.' if lineage.has(origin) else 'A file of its own.'
+    yield f'Adapted from {code_list(origins)}.' if origins else 'A file of its own.'
     kept = [name for name, pair in pairs.items() if pair.kind == 'kept']
     if kept:
         yield f'**Kept**, byte for byte ({len(kept)}): {code_list(kept)}'
@@ -500,8 +521,9 @@ def show_dropped(lineage, chapter):
     """Yields the Markdown blocks of what the parents have and the chapter has not."""
     taken = {}
     for file in lineage.files(chapter):
-        names = taken.setdefault(lineage.origin(chapter, file), set())
-        names.update(lineage.pairs(chapter, file))
+        for origin in lineage.origins(chapter, file):
+            names = taken.setdefault(origin, set())
+            names.update(lineage.pairs(chapter, file))
     origins = set(taken)
     if (chapter, 'parent') in lineage.entries:
         parent = lineage.entries[chapter, 'parent']
@@ -524,7 +546,7 @@ def show(lineage, chapter):
 
     Raises BlockingError if a file does not parse; returns the exit status.
     """
-    parents = code_list(dict.fromkeys(lineage.parents(chapter).values()))
+    parents = code_list(dict.fromkeys(parent for _, parent in lineage.parents(chapter)))
     origin = f'Adapted from {parents}' if parents else 'A root, adapted from none'
     idea = lineage.entries.get((chapter, 'idea'))
     blocks = [f'# {chapter}', f'{origin}: {idea}' if idea else f'{origin}.']
@@ -553,7 +575,7 @@ def carry(lineage, chapter, file):
 
     A class that its methods divide otherwise than the parent's is left to a person.
     """
-    target, origin = f'{chapter}/{file}', lineage.origin(chapter, file)
+    target = f'{chapter}/{file}'
     lines = read_lines(lineage.root / target)
     replacements = {}
     for name, pair in lineage.pairs(chapter, file).items():
@@ -561,7 +583,7 @@ def carry(lineage, chapter, file):
         is_drifted = pair.kind == 'changed' and not pair.reason
         if is_drifted and len(child.spans) == len(parent.spans):
             replacements.update(zip(child.spans, parent.pieces, strict=True))
-            place = f'{origin}:{parent.line}'
+            place = f'{parent.file}:{parent.line}'
             print(f"{target}:{child.line}: '{name}' is now that of {place}")
     for (start, end), piece in sorted(replacements.items(), reverse=True):
         lines[start:end] = [piece]
