@@ -138,10 +138,10 @@ class TextDataset(Dataset):
     """
 
     def __init__(self, id_lists, y, pad_id):
-        self.lengths = torch.tensor([len(ids) for ids in id_lists])
+        lengths = torch.tensor([len(ids) for ids in id_lists])
         # |lengths| = (n_texts,)
-        self.starts = self.lengths.cumsum(dim=0) - self.lengths
-        # |starts| = (n_texts,)
+        self.lengths = lengths
+        self.starts = lengths.cumsum(dim=0) - lengths
         flat = np.fromiter((i for ids in id_lists for i in ids), dtype=np.int32)
         self.ids = torch.from_numpy(flat)
         self.y = y

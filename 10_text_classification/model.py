@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 
-class RecurrentClassifier(nn.Module):
+class SequenceClassifier(nn.Module):
     """A bidirectional LSTM that reads a text token by token, and one linear layer.
 
     What is classified is the final state of both directions: the forward one ends at
@@ -118,20 +118,26 @@ class ConvolutionalClassifier(nn.Module):
         x = self.dropout(self.embedding(x)).transpose(1, 2)
         # |x| = (batch_size, word_vec_size, length)
 
-        features = []
-        for convolution in self.convolutions:
-            z = convolution(x).relu()
-            # |z| = (batch_size, n_filters, n_windows)
-            # Windows behind the last token see padding alone, which is not the text.
-            n_windows = lengths.to(x.device) + convolution.padding[0]
-            is_behind = torch.arange(z.size(2), device=x.device) >= n_windows[:, None]
-            features.append(z.masked_fill(is_behind[:, None], 0.0).amax(dim=2))
-
+        features = [self.find(x, lengths, layer) for layer in self.convolutions]
         features = torch.cat(features, dim=-1)
         # |features| = (batch_size, n_features)
         y_hat = self.linear(self.dropout(features))
         # |y_hat| = (batch_size, output_size)
         return y_hat
+
+    def find(self, x, lengths, convolution):
+        """Return how well each filter fits where it fits best (Kim 2014, equation 4)."""
+        # |x| = (batch_size, word_vec_size, length)
+        # |lengths| = (batch_size,)
+        z = convolution(x).relu()
+        # |z| = (batch_size, n_filters, n_windows)
+        # Windows behind the last token see padding alone, which is not the text.
+        ends = lengths.to(x.device) + convolution.padding[0]
+        is_behind = torch.arange(z.size(2), device=x.device) >= ends.unsqueeze(1)
+        # |is_behind| = (batch_size, n_windows)
+        found = z.masked_fill(is_behind.unsqueeze(1), 0.0).amax(dim=2)
+        # |found| = (batch_size, n_filters)
+        return found
 
 
 class PretrainedClassifier(nn.Module):
@@ -209,7 +215,7 @@ def get_model(config, output_size, vocabulary, encoder_config=None):
             JSON; None: load the pretrained weights.
     """
     if config['model'] == 'rnn':
-        return RecurrentClassifier(
+        return SequenceClassifier(
             vocab_size=len(vocabulary),
             output_size=output_size,
             word_vec_size=config['word_vec_size'],

@@ -227,8 +227,8 @@ def main(config):
     # Model, criterion and optimizer
     model = get_model(vars(config), len(class_names), vocabulary).to(device)
     crit = nn.CrossEntropyLoss()
-    config.lr = config.lr or (5e-5 if config.model == 'bert' else 1e-3)
-    optimizer = get_optimizer(model, config.lr, config.weight_decay)
+    lr = config.lr or (5e-5 if config.model == 'bert' else 1e-3)
+    optimizer = get_optimizer(model, lr, config.weight_decay)
     n_steps = config.n_epochs * len(train_loader)
     scheduler = get_scheduler(optimizer, n_steps, config.warmup_ratio)
 

@@ -64,6 +64,9 @@ BACKBONE = (
     *('--dataset', 'digits', '--n_epochs', '2', '--n_train', '40'),
     *('--model_name', 'squeezenet', '--image_size', '17', '--pretrained', 'none'),
     *('--freeze', '--no-augment'),
+REVIEWS = (
+    *('--train_fn', 'sample/test.tsv', '--tokenizer', 'space', '--cache_dir', 'cache'),
+    *('--word_vec_size', '4', '--hidden_size', '4'),
 )
 CHAPTERS = [
     Chapter('01_linear_regression', ('main.py',), ('predict.py', '--x', '4.5')),
@@ -95,6 +98,11 @@ CHAPTERS = [
         '09_word_embedding',
         ('train.py', *WORDS, '--n_buckets', '500'),
         ('predict.py', '--evaluate', '--map', 'pca'),
+    ),
+    Chapter(
+        '10_text_classification',
+        ('train.py', '--n_epochs', '2', *REVIEWS),
+        ('predict.py', '--test_fn', 'sample/test.tsv'),
     ),
     Chapter(
         'appendix_lda', ('train.py', '--n_epochs', '2'), ('predict.py', '--topics')

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from bert import make_bert
 from chapters import (
     ROOT,
     copy_chapter,
@@ -394,29 +395,8 @@ def test_buckets_save_padding(chapter):
 @pytest.fixture(scope='module')
 def tiny_bert(tmp_path_factory):
     """A folder with a tiny BERT of random weights, and its Korean tokenizer."""
-    from transformers import (
-        BertConfig,
-        BertForSequenceClassification,
-        BertTokenizerFast,
-    )
-
-    folder = tmp_path_factory.mktemp('bert')
-    characters = sorted({c for _, text in REVIEWS for c in text if c != ' '})
-    tokens = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', *characters]
-    tokens += [f'##{c}' for c in characters]
-    (folder / 'vocab.txt').write_text('\n'.join(tokens), encoding='utf-8')
-    BertTokenizerFast(vocab=str(folder / 'vocab.txt')).save_pretrained(folder)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokens),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return str(folder)
+    characters = ''.join(text for _, text in REVIEWS)
+    return make_bert(tmp_path_factory.mktemp('bert') / 'model', characters)
 
 
 @pytest.fixture(params=['rnn', 'cnn', 'bert'])
@@ -488,8 +468,8 @@ def test_vector_of_the_padding_stays_zero(chapter):
         assert model.embedding.weight.grad[1:].any(dim=1).all()
 
 
-def test_recurrent_classifier_takes_the_states_of_both_directions(chapter):
-    model = chapter.model.RecurrentClassifier(30, 3, 8, 6, 2, 0.0, 0).eval()
+def test_sequence_classifier_takes_the_states_of_both_directions(chapter):
+    model = chapter.model.SequenceClassifier(30, 3, 8, 6, 2, 0.0, 0).eval()
     ids = torch.tensor([LISTS[3]])
     vectors = model.embedding(ids)
     outputs, _ = model.rnn(vectors)
@@ -555,7 +535,7 @@ def test_gradients_are_clipped_after_they_are_unscaled(chapter, monkeypatch):
     results = []
     for is_scaled in (False, True):
         torch.manual_seed(0)
-        model = chapter.model.RecurrentClassifier(9, 2, 4, 4, 1, 0.0, 0)
+        model = chapter.model.SequenceClassifier(9, 2, 4, 4, 1, 0.0, 0)
         optimizer = chapter.train.get_optimizer(model, 0.1, 0.0)
         scheduler = chapter.train.get_scheduler(optimizer, 10, 0.1)
         config = get_config(chapter, '--verbose', 0, '--max_grad', 0.01)

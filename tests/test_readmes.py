@@ -20,6 +20,7 @@ BARS = {
     '06_transfer_learning': ('accuracy', 0.9),
     '07_rnn': ('accuracy', 0.93),
     '08_preprocessing': ('round_trip', 0.9999),
+    '10_text_classification': ('accuracy', 0.95),
     'appendix_lda': ('coherence', 0.5),
     '09_word_embedding': ('questions_words_accuracy', 0.25),
     'appendix_word2vec': ('wordsim353_spearman', 0.1),
@@ -32,6 +33,8 @@ def session(request, tmp_path_factory):
     chapter = request.param
     folder = copy_chapter(chapter, tmp_path_factory.mktemp('alone'))
     (folder / 'numbers.txt').write_text('1\n\n2.5\n', encoding='utf-8')
+    reviews = '정말 좋았다\n\n지루하지는 않았어요\n'
+    (folder / 'reviews.txt').write_text(reviews, encoding='utf-8')
     rows = load_breast_cancer(as_frame=True).data
     rows.head().to_csv(folder / 'my_tumours.csv', index=False)
 

@@ -7,6 +7,7 @@ from unittest import mock
 import numpy
 import pytest
 import torch
+from bert import make_bert
 from chapters import ROOT, all_chapters, importable
 from PIL import Image
 from shape_comments import load_checked_chapter
@@ -100,6 +101,20 @@ def exercise_08(chapter, folder):
     chapter.data_loader.main(chapter.data_loader.define_argparser().parse_args(options))
 
 
+def exercise_10(chapter, folder):
+    sample = ROOT / '10_text_classification' / 'sample' / 'test.tsv'
+    data = ['--train_fn', str(sample), '--cache_dir', str(folder)]
+    sizes = ['--word_vec_size', '6', '--hidden_size', '5', '--n_filters', '7']
+    bert = ['--pretrained_model_name', make_bert(folder / 'bert', 'abcde')]
+    for kind in ('rnn', 'cnn', 'bert'):
+        options = ['--model', kind, '--tokenizer', 'space', *sizes, *bert]
+        run_main(chapter.train, folder, '--n_epochs', '1', *data, *options)
+        figure_fn = str(folder / 'words.png')
+        run_main(
+            chapter.predict, folder, '--test_fn', str(sample), '--figure_fn', figure_fn
+        )
+
+
 def exercise_lda(chapter, folder):
     documents_fn = folder / 'documents.txt'
     documents_fn.write_text('Arafat met Hamas\n\nbush fires\n', encoding='utf-8')
@@ -135,6 +150,7 @@ EXERCISES = {
     '06_transfer_learning': exercise_06,
     '07_rnn': exercise_07,
     '08_preprocessing': exercise_08,
+    '10_text_classification': exercise_10,
     'appendix_lda': exercise_lda,
     '09_word_embedding': exercise_words,
     'appendix_word2vec': exercise_words,
