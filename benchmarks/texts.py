@@ -1,0 +1,171 @@
+"""Reviews a second in chapter 10, in training and in prediction.
+
+    python benchmarks/texts.py reviews.tsv
+    python benchmarks/texts.py reviews.tsv --models bert --n_reviews 2000
+
+Training: the chapter's own run (reading aside), a bare loop of the same model over
+batches that are tensors already, and the same loop over random batches, which are
+filled up more. Prediction: from lines to labels, beside its two parts, the tokenizer and
+the model, each by itself.
+"""
+
+import argparse
+import contextlib
+import io
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+CHAPTER = Path(__file__).resolve().parent.parent / '10_text_classification'
+sys.path.insert(0, str(CHAPTER))
+
+
+def get_config(arguments, folder, model):
+    """Return the options of a training."""
+    import train
+
+    options = [
+        *('--train_fn', arguments.reviews_fn, '--model', model, '--gpu_id', '-1'),
+        *('--cache_dir', folder, '--model_fn', f'{folder}/{model}.pth'),
+        *('--n_epochs', '1', '--verbose', '0'),
+    ]
+    if arguments.pretrained_model_name:
+        options += ['--pretrained_model_name', arguments.pretrained_model_name]
+    return train.define_argparser().parse_args(list(map(str, options)))
+
+
+def get_parts(config, table):
+    """Return a loader, a model and its optimizer, as train.main() makes them."""
+    import train
+
+    import data_loader
+    import model
+
+    data_loader.read_table = lambda fn: table
+    loader, valid_loader, class_names, tokenizer, vocabulary = data_loader.get_loaders(
+        config
+    )
+    network = model.get_model(vars(config), len(class_names), vocabulary)
+    return loader, valid_loader, network, train.get_optimizer(network, 1e-3, 0.01)
+
+
+def time_ours(config, loader, valid_loader, network, optimizer):
+    """Return the seconds of an epoch by the chapter's Trainer, without validation."""
+    from torch.optim.lr_scheduler import LambdaLR
+
+    from trainer import Trainer
+
+    scheduler = LambdaLR(optimizer, lambda step: 1.0)
+    checkpoint = {'chapter': '10_text_classification', 'config': vars(config)}
+    trainer = Trainer(
+        network, nn.CrossEntropyLoss(), optimizer, scheduler, {}, checkpoint
+    )
+    trainer._end_epoch = lambda *_: None
+    start = time.perf_counter()
+    trainer.train(loader, valid_loader)
+    return time.perf_counter() - start
+
+
+def time_bare(batches, network, optimizer):
+    """Return the seconds of a loop over batches that are tensors already."""
+    network.train()
+    crit = nn.CrossEntropyLoss()
+    start = time.perf_counter()
+    for x, lengths, y in batches:
+        optimizer.zero_grad()
+        crit(network(x, lengths), y).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+    return time.perf_counter() - start
+
+
+def measure_training(config, table):
+    """Return the reviews a second of the three ways."""
+    loader, valid_loader, network, optimizer = get_parts(config, table)
+    parts = loader, valid_loader, network, optimizer
+    n_reviews = len(loader.dataset)
+    batches = list(loader)
+    order = torch.randperm(n_reviews).split(config.batch_size)
+    random_batches = [loader.dataset.__getitems__(indices) for indices in order]
+    time_bare(batches[:3], network, optimizer)
+    seconds = {
+        'ours': time_ours(config, *parts),
+        'bare': time_bare(batches, network, optimizer),
+        'unbucketed': time_bare(random_batches, network, optimizer),
+    }
+    return {name: n_reviews / value for name, value in seconds.items()}
+
+
+def measure_prediction(config, texts):
+    """Return the reviews a second of the whole, of the tokenizer and of the model."""
+    import predict
+
+    import utils
+
+    classifier = predict.Classifier(config.model_fn, utils.get_device(-1))
+    next(classifier.tokenizer.cut(['좋다']))
+    start = time.perf_counter()
+    id_lists = classifier.encode(texts)
+    tokenizer = time.perf_counter() - start
+    start = time.perf_counter()
+    for begin in range(0, len(texts), 2000):
+        classifier.predict(id_lists[begin : begin + 2000], 256)
+    model = time.perf_counter() - start
+
+    parser = predict.define_argparser()
+    predict_config = parser.parse_args(['--model_fn', config.model_fn])
+    lines = iter(texts)
+    predict.read_lines = lambda: lines
+    sys.stdin = io.StringIO()
+    start = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        predict.classify([classifier], predict_config)
+    whole = time.perf_counter() - start
+    seconds = {'whole': whole, 'tokenizer': tokenizer, 'model': model}
+    return {name: len(texts) / value for name, value in seconds.items()}
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    p.add_argument('reviews_fn', help='lines of a label, a tab and a text')
+    p.add_argument('--models', nargs='+', default=['rnn', 'cnn'])
+    p.add_argument('--n_reviews', type=int, default=20000)
+    p.add_argument('--n_repeats', type=int, default=3)
+    p.add_argument('--pretrained_model_name')
+    arguments = p.parse_args()
+
+    import train
+
+    import data_loader
+
+    table = data_loader.read_table(arguments.reviews_fn).head(arguments.n_reviews)
+    print(f'{torch.get_num_threads()} threads, {len(table)} reviews, reviews a second')
+    with tempfile.TemporaryDirectory() as folder:
+        for model in arguments.models:
+            config = get_config(arguments, folder, model)
+            rows = [measure_training(config, table) for _ in range(arguments.n_repeats)]
+            medians = {n: statistics.median(row[n] for row in rows) for n in rows[0]}
+            ratio = medians['ours'] / medians['bare']
+            gain = medians['bare'] / medians['unbucketed']
+            text = ' '.join(f'{name} {value:.0f}' for name, value in medians.items())
+            print(
+                f'{model} training: {text}; ours/bare {ratio:.2f}, buckets {gain:.2f}'
+            )
+
+            train.main(config)
+            found = measure_prediction(config, table['text'].tolist())
+            ratio = found['whole'] / min(found['tokenizer'], found['model'])
+            text = ' '.join(f'{name} {value:.0f}' for name, value in found.items())
+            print(f'{model} prediction: {text}; whole/slower part {ratio:.2f}')
+    n_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(f'memory at most: {n_bytes / 1e6:.0f} MB')
+
+
+if __name__ == '__main__':
+    main()
