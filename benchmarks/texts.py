@@ -5,8 +5,8 @@
 
 Training: the chapter's own run (reading aside), a bare loop of the same model over
 batches that are tensors already, and the same loop over random batches, which are
-filled up more. Prediction: from lines to labels, beside its two parts, the tokenizer and
-the model, each by itself.
+filled up more. Prediction: from lines to labels, beside its two parts, tokenizer and
+model, each by itself.
 """
 
 import argparse
