@@ -125,6 +125,22 @@ def cut_texts(tokenizer, texts, cache_dir, verbose):
     return token_lists
 
 
+def encode_all(vocabulary, token_lists, max_length, fn):
+    """Return the ids of each text, and say if some had to be cut short.
+
+    Arguments:
+        vocabulary: has encode().
+        token_lists: the tokens of each text.
+        max_length: how many ids of a text to keep.
+        fn: where the texts come from.
+    """
+    id_lists = [vocabulary.encode(tokens) for tokens in token_lists]
+    n_long = sum(len(ids) > max_length for ids in id_lists)
+    if n_long > 0:
+        log(f'{fn}: {n_long} texts are cut short, to --max_length {max_length}')
+    return [ids[:max_length] for ids in id_lists]
+
+
 class TextDataset(Dataset):
     """Texts as token ids, one after the other in one long tensor.
 
@@ -262,7 +278,7 @@ def get_loaders(config):
     vocabulary = make_vocabulary(config, tokenizer, train_tokens)
     train_loader, valid_loader = (
         get_loader(
-            [vocabulary.encode(tokens[: config.max_length]) for tokens in token_lists],
+            encode_all(vocabulary, token_lists, config.max_length, fn),
             get_labels(part, class_names, fn),
             vocabulary.pad_id,
             config.batch_size,

@@ -7,6 +7,18 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 
+def get_embedding(vocab_size, word_vec_size, pad_id):
+    """Return an embedding whose vectors are small, and that of the padding zero.
+
+    Rare words are hardly moved from where they begin. With vectors as large as PyTorch
+    makes them, they would drown the others in noise.
+    """
+    embedding = nn.Embedding(vocab_size, word_vec_size, padding_idx=pad_id)
+    nn.init.normal_(embedding.weight, std=0.1)
+    nn.init.zeros_(embedding.weight[pad_id])
+    return embedding
+
+
 class SequenceClassifier(nn.Module):
     """A bidirectional LSTM that reads a text token by token, and one linear layer.
 
@@ -35,7 +47,7 @@ class SequenceClassifier(nn.Module):
         pad_id,
     ):
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, word_vec_size, padding_idx=pad_id)
+        self.embedding = get_embedding(vocab_size, word_vec_size, pad_id)
         self.rnn = nn.LSTM(
             word_vec_size,
             hidden_size,
@@ -97,7 +109,7 @@ class ConvolutionalClassifier(nn.Module):
         pad_id,
     ):
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, word_vec_size, padding_idx=pad_id)
+        self.embedding = get_embedding(vocab_size, word_vec_size, pad_id)
         # Padded by a window less one: short texts have windows too.
         self.convolutions = nn.ModuleList(
             nn.Conv1d(word_vec_size, n_filters, size, padding=size - 1)
@@ -126,7 +138,7 @@ class ConvolutionalClassifier(nn.Module):
         return y_hat
 
     def find(self, x, lengths, convolution):
-        """Return how well each filter fits where it fits best (Kim 2014, equation 4)."""
+        """Return how well each filter fits where it fits best (Kim 2014)."""
         # |x| = (batch_size, word_vec_size, length)
         # |lengths| = (batch_size,)
         z = convolution(x).relu()

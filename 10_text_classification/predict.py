@@ -77,7 +77,7 @@ class Classifier:
         """Return the token ids of each text."""
         token_lists = self.tokenizer.cut(texts)
         return [
-            self.vocabulary.encode(tokens[: self.max_length]) for tokens in token_lists
+            self.vocabulary.encode(tokens)[: self.max_length] for tokens in token_lists
         ]
 
     def predict(self, id_lists, batch_size):
@@ -116,8 +116,7 @@ class Classifier:
         """
         import torch
 
-        tokens = next(self.tokenizer.cut([text]))[: self.max_length]
-        ids = self.vocabulary.encode(tokens)
+        (ids,) = self.encode([text])
         vectors = []
         hook = self.model.embedding.register_forward_hook(
             lambda layer, x, y: vectors.append(y.retain_grad() or y)

@@ -40,11 +40,7 @@ class SpaceTokenizer:
 
 
 class KiwiTokenizer:
-    """Cuts Korean into morphemes: 재밌었다 becomes 재밌 었 다.
-
-    A morpheme and its part of speech are one token, since 이 may be a tooth, a person
-    or a particle.
-    """
+    """Cuts Korean into morphemes: 재밌었다 becomes 재밌 었 다."""
 
     def __init__(self):
         import kiwipiepy
@@ -55,7 +51,7 @@ class KiwiTokenizer:
     def cut(self, texts):
         """Yield the tokens of each text, a list of strings."""
         for morphemes in self.kiwi.tokenize(refine(text) for text in texts):
-            yield [f'{morpheme.form}/{morpheme.tag}' for morpheme in morphemes]
+            yield [morpheme.form for morpheme in morphemes]
 
     def state_dict(self):
         """Return plain data from which load_tokenizer() makes it again."""
@@ -198,6 +194,11 @@ def load_tokenizer(state):
         return PretrainedTokenizer(folder, state['max_length'])
 
 
+def cut_characters(token):
+    """Return the characters of a token, marked: a word of one letter is a word."""
+    return [f'##{character}' for character in token]
+
+
 class Vocabulary:
     """Which token has which id: its place in a list.
 
@@ -214,11 +215,18 @@ class Vocabulary:
 
     @classmethod
     def build(cls, token_lists, min_freq, max_size):
-        """Return the vocabulary of the most frequent tokens.
+        """Return the vocabulary of the most frequent tokens, and of all characters.
 
         Equally frequent tokens are sorted, so that the same text gives the same ids.
+
+        Arguments:
+            token_lists: lists of strings.
+            min_freq: what is rarer is not in the vocabulary.
+            max_size: of the vocabulary.
         """
         counts = Counter(token for tokens in token_lists for token in tokens)
+        for token, count in list(counts.items()):
+            counts.update(dict.fromkeys(cut_characters(token), count))
         frequent = [token for token, count in counts.items() if count >= min_freq]
         frequent.sort(key=lambda token: (-counts[token], token))
         special = ['<pad>', '<unk>']
@@ -229,9 +237,16 @@ class Vocabulary:
         return len(self.tokens)
 
     def encode(self, tokens):
-        """Return the ids of tokens; a text of none is one unknown token."""
-        unknown_id = self.unknown_id
-        return [self.ids.get(token, unknown_id) for token in tokens] or [unknown_id]
+        """Return the ids of tokens; a text of none is one unknown token.
+
+        A token that is not in the vocabulary falls into its characters: in a word that
+        is mistyped, most of them are right.
+        """
+        ids = []
+        for token in tokens:
+            pieces = [token] if token in self.ids else cut_characters(token)
+            ids += [self.ids.get(piece, self.unknown_id) for piece in pieces]
+        return ids or [self.unknown_id]
 
     def state_dict(self):
         """Return plain data: Vocabulary(**state) makes it again."""

@@ -261,15 +261,20 @@ def test_tokenizers_travel_in_a_checkpoint(chapter, kind, tiny_bert, tmp_path):
 
 
 def test_vocabulary(chapter):
-    token_lists = [['b', 'a', 'a'], ['c', 'b', '<pad>'], ['d']]
+    token_lists = [['b', 'a', 'a'], ['c', 'b'], ['d']]
     build = chapter.tokenizer.Vocabulary.build
 
     vocabulary = build(token_lists, min_freq=1, max_size=100)
-    assert vocabulary.tokens == ['<pad>', '<unk>', 'a', 'b', 'c', 'd']
-    assert build(token_lists, 2, 100).tokens == ['<pad>', '<unk>', 'a', 'b']
-    assert build(token_lists, 1, 3).tokens == ['<pad>', '<unk>', 'a']
-    assert vocabulary.encode(['a', 'z', 'd']) == [2, 1, 5]
+    frequent = ['<pad>', '<unk>', '##a', '##b', 'a', 'b']
+    assert vocabulary.tokens == [*frequent, '##c', '##d', 'c', 'd']
+    assert build(token_lists, 2, 100).tokens == frequent
+    assert build(token_lists, 1, 3).tokens == frequent[:3]
+    assert build([['<pad>', 'a']], 1, 100).tokens.count('<pad>') == 1
+    assert vocabulary.encode(['a', 'z', 'b']) == [4, 1, 5]
     assert vocabulary.encode([]) == [1]
+    # An unknown word falls into its characters.
+    tokens = [vocabulary.tokens[i] for i in vocabulary.encode(['ab', 'az'])]
+    assert tokens == ['##a', '##b', '##a', '<unk>']
     again = chapter.tokenizer.Vocabulary(**vocabulary.state_dict())
     assert again.encode(['c', 'z']) == vocabulary.encode(['c', 'z'])
 
@@ -285,6 +290,16 @@ class CountingTokenizer:
 
     def state_dict(self):
         return {'kind': self.state}
+
+
+def test_long_texts_are_cut_short_out_loud(chapter, capsys):
+    vocabulary = chapter.tokenizer.Vocabulary(['<pad>', '<unk>', 'a'])
+    token_lists = [['a'] * 5, ['a'] * 3]
+    found = chapter.data_loader.encode_all(vocabulary, token_lists, 3, 'x.tsv')
+    assert found == [[2, 2, 2], [2, 2, 2]]
+    assert (
+        capsys.readouterr().err == 'x.tsv: 1 texts are cut short, to --max_length 3\n'
+    )
 
 
 def test_cut_texts_are_cached_by_content(chapter, tmp_path):
