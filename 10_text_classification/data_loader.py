@@ -119,9 +119,12 @@ def cut_texts(tokenizer, texts, cache_dir, verbose):
             leave=False,
         )
         token_lists = list(bar)
-        cache_fn.parent.mkdir(parents=True, exist_ok=True)
         lines = ['\n'.join(tokens) for tokens in token_lists]
-        save_checkpoint({'chapter': 'tokens', 'lines': lines}, cache_fn)
+        try:
+            cache_fn.parent.mkdir(parents=True, exist_ok=True)
+            save_checkpoint({'chapter': 'tokens', 'lines': lines}, cache_fn)
+        except (InputError, OSError) as error:
+            log(f'warning: {error}; next time, the texts have to be cut again')
     return token_lists
 
 

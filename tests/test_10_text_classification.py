@@ -571,6 +571,11 @@ def test_gradients_are_clipped_after_they_are_unscaled(chapter, monkeypatch):
         assert torch.allclose(a, b, atol=1e-6)
 
 
+def test_fp16_is_not_for_the_cpu(chapter, table_fn, tmp_path):
+    with pytest.raises(chapter.utils.InputError, match='--amp fp16: the CPU has no'):
+        train(chapter, tmp_path, table_fn, '--amp', 'fp16')
+
+
 @pytest.mark.parametrize('kind', ['rnn', 'cnn'])
 def test_bf16_learns_what_fp32_learns(kind, chapter, table_fn, tmp_path):
     losses = []
