@@ -151,7 +151,10 @@ class Trainer:
 
     def _check_loss(self, loss):
         """Stop before a loss that is not a number spoils what has been saved."""
-        if not math.isfinite(loss):
+        # What fp16 overflows is the scaler's business: it leaves out the step, halves
+        # its scale, and has nothing left to halve if this goes on.
+        is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
+        if not math.isfinite(loss) and not is_overflow:
             state = self.trainer.state
             where = f'epoch {state.epoch}, iteration {state.iteration}'
             raise InputError(f'loss={loss} in {where}: lower --lr')

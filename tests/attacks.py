@@ -64,6 +64,7 @@ BACKBONE = (
     *('--dataset', 'digits', '--n_epochs', '2', '--n_train', '40'),
     *('--model_name', 'squeezenet', '--image_size', '17', '--pretrained', 'none'),
     *('--freeze', '--no-augment'),
+)
 REVIEWS = (
     *('--train_fn', 'sample/test.tsv', '--tokenizer', 'space', '--cache_dir', 'cache'),
     *('--word_vec_size', '4', '--hidden_size', '4'),
