@@ -21,11 +21,11 @@ demo: $(VENV)/course
 	@echo 'pictures: 02_mnist_tutorial/demo.png 02_mnist_tutorial/demo.predict.png'
 
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The campaigns whole: hundreds of kills, long fuzzing.
 test-long: $(VENV)/development
-	TEST_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+	TEST_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 # The tests again, with the oldest releases that requirements.txt allows.
 test-oldest:
