@@ -215,6 +215,8 @@ def become(folder, arguments, output_fns, environment, handicap):
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    # Whoever starts the tests in the background of a shell has them ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, fn in enumerate(output_fns, start=1):
         os.dup2(os.open(fn, os.O_WRONLY | os.O_APPEND), number)
     for stream in (sys.stdout, sys.stderr):
