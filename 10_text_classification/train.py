@@ -126,10 +126,7 @@ def add_training_options(parser):
         help='share of the steps in which the learning rate rises; then it falls',
     )
     p.add_argument(
-        '--weight_decay',
-        type=number(float, 0.0),
-        default=0.01,
-        help='of AdamW, but for biases and normalisations',
+        '--weight_decay', type=number(float, 0.0), default=0.01, help='of AdamW'
     )
     p.add_argument(
         '--amp',

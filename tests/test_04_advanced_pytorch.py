@@ -424,6 +424,8 @@ def test_log_of_a_second_training_replaces_the_first(copy, tmp_path):
             copy, tmp_path, Spy(), n_epochs=n_epochs, log_dir=str(tmp_path / 'log')
         )
         trainer.train(make_loader(11), make_loader(9))
+        # TensorBoard reads the files of a log in the order of their second.
+        time.sleep(1)
 
     log = EventAccumulator(str(tmp_path / 'log')).Reload()
     assert [scalar.step for scalar in log.Scalars('train_loss')] == [1, 2]

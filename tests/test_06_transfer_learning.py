@@ -709,7 +709,8 @@ def test_download_that_fails(way, reason, chapter, weights, tmp_path, monkeypatc
     )  # fmt: skip
     with serve(weights, way, monkeypatch, digest) as (server, url, name):
         if way == 'offline':
-            monkeypatch.setenv('no_proxy', '')
+            server.shutdown()
+            server.server_close()
         with pytest.raises(chapter.utils.InputError) as refusal:
             chapter.weights.find_weights(config)
 

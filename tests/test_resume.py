@@ -39,7 +39,9 @@ CHAPTERS = {
         *('--pretrained', 'none', '--freeze', '--augment'),
     ),
     '07_rnn': ('--hidden_size', '8', '--n_layers', '1', '--augment'),
-    '10_text_classification': ('--word_vec_size', '8', '--hidden_size', '8'),
+    '10_text_classification': (
+        *('--word_vec_size', '8', '--hidden_size', '8', '--lr', '0.02'),
+    ),
 }
 # Those of which the learning rate falls towards the last epoch.
 SCHEDULED = {'10_text_classification'}
