@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # What a chapter consists of. All else in its folder was left there by a run, except for
 # the pictures that its README shows.
-CHAPTER_SUFFIXES = {'.py', '.md', '.csv', '.tsv', '.txt'}
+CHAPTER_SUFFIXES = {'.py', '.md', '.csv', '.tsv', '.txt', '.ko', '.en'}
 SHOWN_FILE = re.compile(r'\]\(([^)\s]+)\)|src="([^"]+)"')
 SHELL_FENCE = re.compile(r'^ *```(?:sh|bash) *\n(.*?)^ *```', re.MULTILINE | re.DOTALL)
 CONTINUATION = re.compile(r'[ \t]*\\\n[ \t]*')

@@ -1,0 +1,208 @@
+"""The search for a translation, for any network that takes steps.
+
+Nothing here knows how a network works. It has to have
+
+    start(x, lengths, n_hypotheses, max_length) -> state
+    step(y, state) -> logits of the next token
+
+and a state has to have `select(rows)`, which keeps some rows of hypotheses, in a new
+order. All hypotheses of all sentences advance together, in tensors: there is a loop over
+time, and none over sentences, hypotheses or tokens.
+"""
+
+import torch
+
+
+def get_length_penalty(length, alpha):
+    """Return what the log-probability of a translation is divided by.
+
+    ((5 + length) / 6) ** alpha (Wu et al. 2016, equation 14). Log-probabilities are
+    negative, so a larger alpha favours longer translations. With 0, the sums of
+    log-probabilities are compared as they are.
+
+    Arguments:
+        length: the number of tokens, the end of the sentence included.
+        alpha: not below 0.
+    """
+    return ((5 + length) / 6) ** alpha
+
+
+@torch.inference_mode()
+def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
+    """Take the likeliest token, again and again, until the sentence ends.
+
+    Arguments:
+        x: a long tensor of shape (batch_size, length), the source sentences.
+        lengths: a long tensor of shape (batch_size,), on the CPU.
+        bos_id, eos_id: the tokens that begin and end a sentence.
+        max_length: the largest number of tokens, the end included.
+
+    Returns:
+        A long tensor of shape (batch_size, max_length): the translations, each followed
+        by nothing but eos_id.
+    """
+    state = network.start(x, lengths, 1, max_length)
+    result = torch.full((len(x), max_length), eos_id, device=x.device)
+    sentences = torch.arange(len(x), device=x.device)
+    y = torch.full((len(x), 1), bos_id, device=x.device)
+    for t in range(max_length - 1):
+        logits = network.step(y, state)
+        # |logits| = (n_open, 1, vocab_size)
+        y = logits.argmax(dim=-1)
+        # |y| = (n_open, 1)
+        result[sentences, t] = y.squeeze(1)
+        is_open = y.squeeze(1) != eos_id
+        # |is_open| = (n_open,)
+        n_open = is_open.sum().item()
+        if n_open == 0:
+            break
+        if n_open < len(y):
+            rows = is_open.nonzero().squeeze(1)
+            state.select(rows)
+            y, sentences = y[rows], sentences[rows]
+    return result
+
+
+class Board:
+    """The hypotheses of a batch: the open ones, and the best of those that have ended.
+
+    Arguments:
+        n_sentences: how many sentences are translated at once.
+        beam_size: how many hypotheses of each sentence stay open.
+        n_best: how many translations of each sentence to return.
+        max_length: the largest number of tokens, the end included.
+        alpha: of the length penalty.
+    """
+
+    def __init__(
+        self, n_sentences, beam_size, n_best, max_length, alpha, bos_id, eos_id, device
+    ):
+        self.beam_size, self.n_best, self.max_length = beam_size, n_best, max_length
+        self.alpha, self.eos_id = alpha, eos_id
+        self.t = 0
+
+        # Open hypotheses: in the beginning, one for each sentence.
+        shape = (n_sentences, beam_size)
+        self.sentences = torch.arange(n_sentences, device=device)
+        self.tokens = torch.full((*shape, max_length), eos_id, device=device)
+        self.last_tokens = torch.full(shape, bos_id, device=device)
+        self.scores = torch.full(shape, -torch.inf, device=device)
+        self.scores[:, 0] = 0.0
+
+        # Those that have ended, from the best one down.
+        shape = (n_sentences, n_best)
+        self.best_scores = torch.full(shape, -torch.inf, device=device)
+        self.best_tokens = torch.full((*shape, max_length), eos_id, device=device)
+
+    def advance(self, logits):
+        """Give each sentence its beam_size best continuations.
+
+        Arguments:
+            logits: of the next token of each open hypothesis.
+
+        Returns:
+            The rows of the hypotheses that have been continued, in their new order: a
+            long tensor, one for each hypothesis that is open now.
+        """
+        # |logits| = (n_open, beam_size, vocab_size)
+        log_sums = logits.logsumexp(dim=-1, keepdim=True)
+        if self.t == self.max_length - 1:
+            is_other = (
+                torch.arange(logits.size(-1), device=logits.device) != self.eos_id
+            )
+            logits = logits.masked_fill(is_other, -torch.inf)
+        # None of its sentence's best can be beyond the best of its own hypothesis.
+        n_candidates = min(self.beam_size, logits.size(-1))
+        values, tokens = logits.topk(n_candidates)
+        # |values| = (n_open, beam_size, n_candidates)
+        log_p = values - log_sums
+        candidates = self.scores.unsqueeze(-1) + log_p
+        # |candidates| = (n_open, beam_size, n_candidates)
+        scores, places = candidates.flatten(1).topk(self.beam_size)
+        # |scores| = (n_open, beam_size)
+        parents = places // n_candidates
+        # |parents| = (n_open, beam_size)
+
+        self.last_tokens = tokens.flatten(1).gather(1, places)
+        self.tokens = self.tokens.gather(
+            1, parents.unsqueeze(-1).expand_as(self.tokens)
+        )
+        self.tokens[:, :, self.t] = self.last_tokens
+        self.t += 1
+        has_ended = self.last_tokens == self.eos_id
+        self._keep_best(scores.masked_fill(~has_ended, -torch.inf))
+        self.scores = scores.masked_fill(has_ended, -torch.inf)
+        return self._drop_finished(parents)
+
+    def _keep_best(self, scores):
+        """Put what has just ended among the best, if it is one of them.
+
+        Arguments:
+            scores: the sums of log-probabilities, minus infinity for what is open.
+        """
+        # |scores| = (n_open, beam_size)
+        scores = scores / get_length_penalty(self.t, self.alpha)
+        scores = torch.cat([self.best_scores[self.sentences], scores], dim=1)
+        # |scores| = (n_open, n_best + beam_size)
+        tokens = torch.cat([self.best_tokens[self.sentences], self.tokens], dim=1)
+        # |tokens| = (n_open, n_best + beam_size, max_length)
+        scores, places = scores.topk(self.n_best)
+        # |scores| = (n_open, n_best)
+        places = places.unsqueeze(-1).expand(-1, -1, self.max_length)
+        self.best_scores[self.sentences] = scores
+        self.best_tokens[self.sentences] = tokens.gather(1, places)
+
+    def _drop_finished(self, parents):
+        """Leave the sentences alone whose open hypotheses can't win any more.
+
+        A sum of log-probabilities never rises: the best that a hypothesis can come to
+        is what it has now, divided by the largest penalty.
+        """
+        largest = get_length_penalty(self.max_length, self.alpha)
+        reachable = self.scores.amax(dim=1) / largest
+        # |reachable| = (n_open,)
+        is_open = reachable > self.best_scores[self.sentences, -1]
+        # |is_open| = (n_open,)
+        kept = is_open.nonzero().squeeze(1)
+        rows = kept.unsqueeze(1) * self.beam_size + parents[kept]
+        # |rows| = (n_open_now, beam_size)
+        self.sentences, self.scores = self.sentences[kept], self.scores[kept]
+        self.tokens, self.last_tokens = self.tokens[kept], self.last_tokens[kept]
+        return rows.flatten()
+
+
+@torch.inference_mode()
+def beam_search(
+    network, x, lengths, bos_id, eos_id, max_length, beam_size=5, n_best=1, alpha=1.0
+):
+    """Search for the translations of the highest scores.
+
+    The score of a translation is the sum of the log-probabilities of its tokens, its
+    end included, divided by the length penalty.
+
+    Arguments:
+        x: a long tensor of shape (batch_size, length), the source sentences.
+        lengths: a long tensor of shape (batch_size,), on the CPU.
+        bos_id, eos_id: the tokens that begin and end a sentence.
+        max_length: the largest number of tokens, the end included.
+        beam_size: how many hypotheses of a sentence go on at a time.
+        n_best: how many translations of each sentence, not above beam_size.
+        alpha: of the length penalty; larger favours longer translations.
+
+    Returns:
+        scores: a float tensor of shape (batch_size, n_best), from the best one down;
+            minus infinity if there are not so many.
+        tokens: a long tensor of shape (batch_size, n_best, max_length): the
+            translations, each followed by nothing but eos_id.
+    """
+    state = network.start(x, lengths, beam_size, max_length)
+    board = Board(
+        len(x), beam_size, n_best, max_length, alpha, bos_id, eos_id, x.device
+    )
+    for _ in range(max_length):
+        logits = network.step(board.last_tokens, state)
+        rows = board.advance(logits)
+        if len(rows) == 0:
+            break
+        state.select(rows)
+    return board.best_scores, board.best_tokens
