@@ -430,3 +430,25 @@ class State:
             cache.select(rows, sentences, self.t)
         if len(sentences) < len(self.mask):
             self.mask = self.mask[sentences]
+
+
+def get_model(config, x_vocab_size, y_vocab_size):
+    """Build the network that the options of a training describe.
+
+    Arguments:
+        config: the options, a dict.
+        x_vocab_size, y_vocab_size: the numbers of subwords of the two languages.
+    """
+    return Transformer(
+        x_vocab_size=x_vocab_size,
+        y_vocab_size=y_vocab_size,
+        hidden_size=config['hidden_size'],
+        n_heads=config['n_heads'],
+        ffn_size=config['ffn_size'],
+        n_layers=config['n_layers'],
+        dropout_p=config['dropout_p'],
+        attention=config['attention'],
+        pad_id=0,
+        is_joint=config['joint'],
+        is_tied=config['tied'],
+    )
