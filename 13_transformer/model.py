@@ -242,8 +242,8 @@ class PositionalEncoding(nn.Module):
     """Tells the places of a sentence apart by waves of different lengths.
 
     sin(t / 10000^(2i / hidden_size)) and cos of the same, for i from 0 to half the
-    hidden_size (Vaswani et al. 2017, section 3.5). The table grows when a longer sentence
-    comes.
+    hidden_size (Vaswani et al. 2017, section 3.5). The table grows when a
+    longer sentence comes.
 
     Arguments:
         hidden_size: the size of a token's features.

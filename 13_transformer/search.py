@@ -6,8 +6,8 @@ Nothing here knows how a network works. It has to have
     step(y, state) -> logits of the next token
 
 and a state has to have `select(rows)`, which keeps some rows of hypotheses, in a new
-order. All hypotheses of all sentences advance together, in tensors: there is a loop over
-time, and none over sentences, hypotheses or tokens.
+order. All hypotheses of all sentences advance together, in tensors: there is a loop
+over time, and none over sentences, hypotheses or tokens.
 """
 
 import torch

@@ -6,8 +6,8 @@
 
 Reads a sentence a line from stdin and prints a line for each, blank ones included: its
 translation, or n of them with --n_best, each as the number of the line, the score and
-the text, separated by tabs. With --ref_fn, `bleu: 38.20` and `chrf: 60.10` go to stderr,
-with the signatures of sacreBLEU.
+the text, separated by tabs. With --ref_fn, `bleu: 38.20` and `chrf: 60.10` go to
+stderr, with the signatures of sacreBLEU.
 """
 
 import math
