@@ -49,7 +49,7 @@ class Trainer:
         self.config = checkpoint['config']
         is_fp16 = self.config['amp'] == 'fp16'
         if is_fp16 and self.device.type == 'cpu':
-            raise InputError('--amp fp16: the CPU has no LSTM of fp16, but of bf16')
+            raise InputError('--amp fp16: needs a GPU; the CPU has bf16')
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
         # The lowest validation loss so far, and the losses of all epochs by name.

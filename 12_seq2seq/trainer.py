@@ -50,6 +50,8 @@ class Trainer:
         self.checkpoint = checkpoint
         self.config = checkpoint['config']
         is_fp16 = self.config['amp'] == 'fp16'
+        if is_fp16 and self.device.type == 'cpu':
+            raise InputError('--amp fp16: needs a GPU; the CPU has bf16')
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
         # The lowest validation loss so far, and the losses of all epochs by name.
@@ -188,7 +190,10 @@ class Trainer:
 
     def _check_loss(self, loss):
         """Stop before a loss that is not a number spoils what has been saved."""
-        if not math.isfinite(loss):
+        # What fp16 overflows is the scaler's business: it leaves out the step, halves
+        # its scale, and has nothing left to halve if this goes on.
+        is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
+        if not math.isfinite(loss) and not is_overflow:
             state = self.trainer.state
             where = f'epoch {state.epoch}, iteration {state.iteration}'
             raise InputError(f'loss={loss} in {where}: lower --lr')

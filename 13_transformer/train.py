@@ -11,9 +11,11 @@ trainer, save.
 import argparse
 import math
 import re
+import shutil
 from pathlib import Path
 
 from utils import (
+    InputError,
     check_model_fn,
     draw_learning_curve,
     get_argparser,
@@ -201,6 +203,17 @@ def add_model_options(parser):
     )
 
 
+def compile_model(model, device):
+    """Let torch compile what forward() does, for batches of any shape.
+
+    Raises:
+        InputError: there is no compiler.
+    """
+    if device.type == 'cpu' and not shutil.which('g++'):
+        raise InputError('--compile: expected a C++ compiler, g++, on this machine')
+    model.compile(dynamic=True)
+
+
 def get_optimizer(model, lr, weight_decay):
     """Return AdamW, which lets matrices decay, but no biases and normalisations."""
     from torch import optim
@@ -246,6 +259,8 @@ def main(config):
     # Model, criterion and optimizer
     vocab_sizes = x_subwords.vocab_size(), y_subwords.vocab_size()
     model = get_model(vars(config), *vocab_sizes).to(device)
+    if config.compile:
+        compile_model(model, device)
     crit = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
     scheduler = get_scheduler(optimizer, config.n_warmup_steps)
