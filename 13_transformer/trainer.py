@@ -30,15 +30,14 @@ class Trainer:
     """Moves a model's parameters down the slope of a loss.
 
     Arguments:
-        model: maps a batch of x, the lengths of its rows, y and the places in y to a
-            y_hat for each place.
-        crit: maps y_hat and targets to the mean loss of the batch.
+        model: maps all but the last tensor of a batch to y_hat: x, the lengths of its
+            rows, and whatever else it reads.
+        crit: maps y_hat and that last tensor, y, to the mean loss of the batch.
         optimizer: updates the parameters of the model.
         scheduler: changes the learning rate after each step.
         metrics: Ignite's metrics of y_hat and y for the validation, by name.
         checkpoint: what the checkpoints hold beside the model; its 'config' are the
-            options n_epochs, early_stop, verbose, log_dir, model_fn, seed, amp,
-            max_grad and iteration_per_update.
+            options of the command line.
     """
 
     def __init__(self, model, crit, optimizer, scheduler, metrics, checkpoint):
