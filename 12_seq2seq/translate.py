@@ -187,8 +187,8 @@ class Translator:
             y: the ids of its translation.
 
         Returns:
-            The subwords that are read, those that are written, and a tensor of shape
-            (n_layers, n_heads, y_length, x_length): the weights.
+            The subwords that are read, those that are written, and the weights, an
+            array of shape (n_layers, n_heads, y_length, x_length).
         """
         import torch
 
@@ -202,7 +202,7 @@ class Translator:
             )
         x_pieces = [self.x_subwords.id_to_piece(i) for i in ids]
         y_pieces = [self.y_subwords.id_to_piece(i) for i in [*y, EOS_ID]]
-        return x_pieces, y_pieces, weights[0].cpu()
+        return x_pieces, y_pieces, weights[0].cpu().numpy()
 
 
 class Ensemble:
@@ -268,7 +268,7 @@ def draw_attention(figure, x_pieces, y_pieces, weights):
     Arguments:
         figure: the matplotlib Figure to draw on.
         x_pieces, y_pieces: the subwords that are read and written.
-        weights: a tensor of shape (n_layers, n_heads, y_length, x_length).
+        weights: an array of shape (n_layers, n_heads, y_length, x_length).
     """
     n_layers, n_heads, _, _ = weights.shape
     # An image is as large as its subwords need, which stand at the outer edges alone.
