@@ -129,9 +129,9 @@ class Ragged:
 
     def __init__(self, id_lists):
         self.lengths = torch.tensor([len(ids) for ids in id_lists])
-        # |lengths| = (n_lists,)
+        # |self.lengths| = (n_lists,)
         self.starts = self.lengths.cumsum(dim=0) - self.lengths
-        # |starts| = (n_lists,)
+        # |self.starts| = (n_lists,)
         flat = np.fromiter((i for ids in id_lists for i in ids), dtype=np.int32)
         self.ids = torch.from_numpy(flat)
 

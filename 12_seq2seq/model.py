@@ -55,7 +55,7 @@ class Encoder(nn.Module):
         return memory, tuple(self._join_directions(s) for s in state)
 
     def _join_directions(self, state):
-        # |state| = (n_layers * 2, batch_size, half_size)
+        # |state| = (n_states, batch_size, half_size)
         forward, backward = state[0::2], state[1::2]
         # |forward| = (n_layers, batch_size, half_size)
         return torch.cat([forward, backward], dim=-1)

@@ -21,6 +21,8 @@ BARS = {
     '07_rnn': ('accuracy', 0.93),
     '08_preprocessing': ('round_trip', 0.9999),
     '10_text_classification': ('accuracy', 0.95),
+    '12_seq2seq': ('bleu', 90.0),
+    '13_transformer': ('bleu', 90.0),
     'appendix_lda': ('coherence', 0.5),
     '09_word_embedding': ('questions_words_accuracy', 0.25),
     'appendix_word2vec': ('wordsim353_spearman', 0.1),
@@ -48,18 +50,20 @@ def session(request, tmp_path_factory):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
         )
         assert process.returncode == 0, f'{command}: {process.stderr}'
         assert 'Traceback' not in process.stderr, command
-        output[command] = process.stdout
+        # What is translated goes to stdout, and how well to stderr.
+        output[command] = process.stdout + process.stderr
     return chapter, folder, output
 
 
 def test_there_are_commands_to_train_and_to_predict(session):
     _, _, output = session
     assert any(command.startswith('python train.py') for command in output)
-    assert any(command.startswith('python predict.py') for command in output)
+    programs = ('python predict.py', 'python translate.py')
+    assert any(command.startswith(programs) for command in output)
 
 
 def test_the_default_run_learns(session):
@@ -87,4 +91,4 @@ def test_the_pictures_lie_beside_the_checkpoint(session):
 def test_nothing_else_is_left(session):
     _, folder, _ = session
     left = {file.suffix for file in folder.rglob('*') if file.is_file()}
-    assert left <= {'.py', '.md', '.csv', '.tsv', '.txt', '.pth', '.png'}
+    assert left <= {'.py', '.md', '.csv', '.tsv', '.txt', '.pth', '.png', '.ko', '.en'}

@@ -138,6 +138,30 @@ def exercise_words(chapter, folder):
         run_main(chapter.predict, folder, '--evaluate')
 
 
+def exercise_translation(chapter, folder):
+    prefix = folder / 'pairs'
+    for lang, words in (('ko', '나는 물을 마신다'), ('en', 'I drink some water')):
+        lines = [' '.join(words.split()[:n]) + '\n' for n in (2, 3, 4)] * 4
+        prefix.with_suffix(f'.{lang}').write_text(''.join(lines), encoding='utf-8')
+    data = ['--train_fn', str(prefix), '--valid_fn', str(prefix), '--vocab_size', '300']
+    train = [*data, '--cache_dir', str(folder), '--n_epochs', '1', '--n_layers', '2']
+    figure_fn = str(folder / 'attention.png')
+    kinds = ['plain', 'sdpa'] if hasattr(chapter.model, 'attend') else [None]
+    for kind in kinds:
+        run_main(
+            chapter.train, folder, *train, *(['--attention', kind] if kind else [])
+        )
+        with (
+            open(prefix.with_suffix('.ko'), encoding='utf-8') as file,
+            mock.patch('sys.stdin', file),
+        ):
+            run_main(chapter.translate, folder, '--attention_fn', figure_fn)
+    model_fn = folder / 'model.pth'
+    translator = chapter.translate.Translator([model_fn], torch.device('cpu'))
+    x, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
+    chapter.search.greedy_search(translator, x, lengths, 2, 3, 9)
+
+
 # For each chapter with shape comments, a function that runs all the code they stand in,
 # real training steps among it. It gets the loaded chapter and an empty folder.
 EXERCISES = {
@@ -151,6 +175,8 @@ EXERCISES = {
     '07_rnn': exercise_07,
     '08_preprocessing': exercise_08,
     '10_text_classification': exercise_10,
+    '12_seq2seq': exercise_translation,
+    '13_transformer': exercise_translation,
     'appendix_lda': exercise_lda,
     '09_word_embedding': exercise_words,
     'appendix_word2vec': exercise_words,
