@@ -29,14 +29,14 @@ class Trainer:
     """Moves a model's parameters down the slope of a loss.
 
     Arguments:
-        model: maps a batch of x, and the lengths of its rows, to y_hat.
-        crit: maps y_hat and y to the mean loss of the batch.
+        model: maps all but the last tensor of a batch to y_hat: x, the lengths of its
+            rows, and whatever else it reads.
+        crit: maps y_hat and that last tensor, y, to the mean loss of the batch.
         optimizer: updates the parameters of the model.
         scheduler: changes the learning rate after each step.
         metrics: Ignite's metrics of y_hat and y for the validation, by name.
         checkpoint: what the checkpoints hold beside the model; its 'config' are the
-            options n_epochs, early_stop, verbose, log_dir, model_fn, seed, amp and
-            max_grad.
+            options of the command line.
     """
 
     def __init__(self, model, crit, optimizer, scheduler, metrics, checkpoint):
@@ -49,7 +49,7 @@ class Trainer:
         self.config = checkpoint['config']
         is_fp16 = self.config['amp'] == 'fp16'
         if is_fp16 and self.device.type == 'cpu':
-            raise InputError('--amp fp16: the CPU has no LSTM of fp16, but of bf16')
+            raise InputError('--amp fp16: needs a GPU; the CPU has bf16')
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
         # The lowest validation loss so far, and the losses of all epochs by name.

@@ -189,6 +189,26 @@ class Seq2Seq(nn.Module):
         """Return the logits of the next token."""
         return self.generator(self.dropout(self.linear(found)))
 
+    def decode(self, x, lengths, y):
+        """Return what the decoder finds at each place of y, and where it looks in x."""
+        memory, state = self.encoder(x, lengths)
+        is_padding = get_padding(lengths, x)
+        word_vecs = self.dropout(self.decoder.embedding(y))
+        # |word_vecs| = (batch_size, y_length, word_vec_size)
+        found = memory.new_zeros(len(x), 1, memory.size(-1))
+        steps = []
+        for word_vec in word_vecs.split(1, dim=1):
+            found, state, weights = self.decoder.step(
+                word_vec, found, state, memory, is_padding
+            )
+            steps.append((found, weights))
+        found, weights = (
+            torch.cat(pieces, dim=1) for pieces in zip(*steps, strict=True)
+        )
+        # |found| = (batch_size, y_length, hidden_size)
+        # |weights| = (batch_size, y_length, x_length)
+        return found, weights
+
     def forward(self, x, lengths, y, places):
         """Return the logits of every target token: teacher forcing.
 
@@ -204,23 +224,17 @@ class Seq2Seq(nn.Module):
         # |lengths| = (batch_size,)
         # |y| = (batch_size, y_length)
         # |places| = (n_targets,)
-        memory, state = self.encoder(x, lengths)
-        is_padding = get_padding(lengths, x)
-        word_vecs = self.dropout(self.decoder.embedding(y))
-        # |word_vecs| = (batch_size, y_length, word_vec_size)
-
-        found = memory.new_zeros(len(x), 1, memory.size(-1))
-        all_found = []
-        for word_vec in word_vecs.split(1, dim=1):
-            found, state, _ = self.decoder.step(
-                word_vec, found, state, memory, is_padding
-            )
-            all_found.append(found)
-        found = torch.cat(all_found, dim=1).flatten(0, 1)[places]
-        # |found| = (n_targets, hidden_size)
-        y_hat = self.generate(found)
+        found, _ = self.decode(x, lengths, y)
+        y_hat = self.generate(found.flatten(0, 1)[places])
         # |y_hat| = (n_targets, y_vocab_size)
         return y_hat
+
+    def get_attention(self, x, lengths, y):
+        """Return where each place of y looks in x: here, one layer and one head."""
+        _, weights = self.decode(x, lengths, y)
+        weights = weights.unsqueeze(1).unsqueeze(1)
+        # |weights| = (batch_size, n_layers, n_heads, y_length, x_length)
+        return weights
 
     def start(self, x, lengths, n_hypotheses, max_length):
         """Read sentences; return the State in which their translations begin."""

@@ -85,15 +85,15 @@ def add_training_options(parser):
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of all that is random'
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=15, help='times all data')
+    p.add_argument('--n_epochs', type=number(int, 1), default=6, help='times all data')
     p.add_argument(
         '--batch_size',
         type=number(int, 1),
-        default=128,
+        default=64,
         help='pairs a batch at most, of each process',
     )
     p.add_argument(
-        '--lr', type=number(float, 0.0), default=1e-3, help='highest learning rate'
+        '--lr', type=number(float, 0.0), default=3e-3, help='highest learning rate'
     )
     p.add_argument(
         '--verbose',
@@ -162,7 +162,7 @@ def add_model_options(parser):
     """Add the options that say what kind of network learns."""
     p = parser.add_argument_group('model')
     p.add_argument(
-        '--word_vec_size', type=number(int, 1), default=256, help='of a subword'
+        '--word_vec_size', type=number(int, 1), default=128, help='of a subword'
     )
     p.add_argument(
         '--hidden_size',
@@ -176,7 +176,7 @@ def add_model_options(parser):
     p.add_argument(
         '--dropout_p',
         type=number(float, 0.0, 0.95),
-        default=0.3,
+        default=0.2,
         help='share of the vectors and features to blank out',
     )
     p.add_argument(

@@ -30,15 +30,14 @@ class Trainer:
     """Moves a model's parameters down the slope of a loss.
 
     Arguments:
-        model: maps a batch of x, the lengths of its rows, y and the places in y to a
-            y_hat for each place.
-        crit: maps y_hat and targets to the mean loss of the batch.
+        model: maps all but the last tensor of a batch to y_hat: x, the lengths of its
+            rows, and whatever else it reads.
+        crit: maps y_hat and that last tensor, y, to the mean loss of the batch.
         optimizer: updates the parameters of the model.
         scheduler: changes the learning rate after each step.
         metrics: Ignite's metrics of y_hat and y for the validation, by name.
         checkpoint: what the checkpoints hold beside the model; its 'config' are the
-            options n_epochs, early_stop, verbose, log_dir, model_fn, seed, amp,
-            max_grad and iteration_per_update.
+            options of the command line.
     """
 
     def __init__(self, model, crit, optimizer, scheduler, metrics, checkpoint):
@@ -50,6 +49,8 @@ class Trainer:
         self.checkpoint = checkpoint
         self.config = checkpoint['config']
         is_fp16 = self.config['amp'] == 'fp16'
+        if is_fp16 and self.device.type == 'cpu':
+            raise InputError('--amp fp16: needs a GPU; the CPU has bf16')
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
         # The lowest validation loss so far, and the losses of all epochs by name.
@@ -188,7 +189,10 @@ class Trainer:
 
     def _check_loss(self, loss):
         """Stop before a loss that is not a number spoils what has been saved."""
-        if not math.isfinite(loss):
+        # What fp16 overflows is the scaler's business: it leaves out the step, halves
+        # its scale, and has nothing left to halve if this goes on.
+        is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
+        if not math.isfinite(loss) and not is_overflow:
             state = self.trainer.state
             where = f'epoch {state.epoch}, iteration {state.iteration}'
             raise InputError(f'loss={loss} in {where}: lower --lr')

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 from pathlib import Path
 
 import ignite.distributed as idist
@@ -90,7 +91,9 @@ def make_subwords(config, x_sentences, y_sentences):
             for sentences in (x_sentences, y_sentences)
         )
     except RuntimeError as error:
-        raise InputError(f'--vocab_size {config.vocab_size}: {error}') from error
+        needed = re.search(r'\d+ vs (\d+)', str(error))
+        reason = f'the characters and bytes alone are {needed[1]}' if needed else error
+        raise InputError(f'--vocab_size {config.vocab_size}: {reason}') from error
 
 
 def encode(subwords, sentences, cache_dir):

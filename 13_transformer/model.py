@@ -403,6 +403,30 @@ class Transformer(nn.Module):
         # |y_hat| = (n_targets, y_vocab_size)
         return y_hat
 
+    def get_attention(self, x, lengths, y):
+        """Return where each place of y looks in x: the weights of all layers and heads.
+
+        Arguments:
+            x, lengths, y: as forward's.
+        """
+        weights = []
+
+        def look(attention, inputs):
+            z, k, v, mask = inputs
+            q = attention.split_heads(attention.query(z))
+            weights.append(attend(q, k, v, mask)[1])
+
+        hooks = [
+            block.memory_attention.register_forward_pre_hook(look)
+            for block in self.decoder
+        ]
+        self(x, lengths, y, torch.arange(y.numel(), device=y.device))
+        for hook in hooks:
+            hook.remove()
+        weights = torch.stack(weights, dim=1)
+        # |weights| = (batch_size, n_layers, n_heads, y_length, x_length)
+        return weights
+
     def start(self, x, lengths, n_hypotheses, max_length):
         """Read sentences; return the State in which their translations begin."""
         # |x| = (batch_size, length)

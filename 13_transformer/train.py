@@ -11,9 +11,11 @@ trainer, save.
 import argparse
 import math
 import re
+import shutil
 from pathlib import Path
 
 from utils import (
+    InputError,
     check_model_fn,
     draw_learning_curve,
     get_argparser,
@@ -85,15 +87,15 @@ def add_training_options(parser):
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of all that is random'
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=15, help='times all data')
+    p.add_argument('--n_epochs', type=number(int, 1), default=6, help='times all data')
     p.add_argument(
         '--batch_size',
         type=number(int, 1),
-        default=128,
+        default=64,
         help='pairs a batch at most, of each process',
     )
     p.add_argument(
-        '--lr', type=number(float, 0.0), default=1e-3, help='highest learning rate'
+        '--lr', type=number(float, 0.0), default=2e-3, help='highest learning rate'
     )
     p.add_argument(
         '--verbose',
@@ -123,7 +125,7 @@ def add_training_options(parser):
     p.add_argument(
         '--n_warmup_steps',
         type=number(int, 1),
-        default=500,
+        default=300,
         help='in which the learning rate rises; then it falls',
     )
     p.add_argument(
@@ -162,16 +164,16 @@ def add_model_options(parser):
     """Add the options that say what kind of network learns."""
     p = parser.add_argument_group('model')
     p.add_argument(
-        '--hidden_size', type=number(int, 2), default=256, help="of a token's features"
+        '--hidden_size', type=number(int, 2), default=128, help="of a token's features"
     )
     p.add_argument(
         '--n_heads',
         type=number(int, 1),
-        default=8,
+        default=4,
         help='attentions side by side, which share the hidden size',
     )
     p.add_argument(
-        '--ffn_size', type=number(int, 1), default=1024, help='inside a block'
+        '--ffn_size', type=number(int, 1), default=512, help='inside a block'
     )
     p.add_argument(
         '--n_layers', type=number(int, 1), default=3, help='of encoder and decoder'
@@ -199,6 +201,17 @@ def add_model_options(parser):
         action='store_true',
         help='let torch compile the network: slow to begin, fast to go on',
     )
+
+
+def compile_model(model, device):
+    """Let torch compile what forward() does, for batches of any shape.
+
+    Raises:
+        InputError: there is no compiler.
+    """
+    if device.type == 'cpu' and not shutil.which('g++'):
+        raise InputError('--compile: expected a C++ compiler, g++, on this machine')
+    model.compile(dynamic=True)
 
 
 def get_optimizer(model, lr, weight_decay):
@@ -247,6 +260,8 @@ def main(config):
     # Model, criterion and optimizer
     vocab_sizes = x_subwords.vocab_size(), y_subwords.vocab_size()
     model = get_model(vars(config), *vocab_sizes).to(device)
+    if config.compile:
+        compile_model(model, device)
     crit = SmoothCrossEntropyLoss(config.label_smoothing)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
     scheduler = get_scheduler(optimizer, config.n_warmup_steps)

@@ -7,13 +7,11 @@
 Reads a sentence a line from stdin and prints a line for each, blank ones included: its
 translation, or n of them with --n_best, each as the number of the line, the score and
 the text, separated by tabs. With --ref_fn, `bleu: 38.20` and `chrf: 60.10` go to
-stderr, with the signatures of sacreBLEU.
+stderr, with the signatures of sacreBLEU. Several models translate together.
 """
 
 import math
 import sys
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 from utils import (
     InputError,
@@ -25,6 +23,8 @@ from utils import (
     number,
     read_lines,
     run,
+    save_figure,
+    use_korean_font,
 )
 
 
@@ -50,7 +50,7 @@ def define_argparser():
         '--max_length',
         type=number(int, 2),
         default=150,
-        help='subwords of a translation at most',
+        help='subwords of a sentence, and of its translation, at most',
     )
     p.add_argument(
         '--batch_size', type=number(int, 1), default=64, help='sentences at a time'
@@ -164,6 +164,46 @@ class Translator:
             for pair in zip(scores.tolist(), tokens.tolist(), strict=True)
         ]
 
+    def encode(self, lines, max_length):
+        """Return the ids of the subwords of each line, and say which are cut short."""
+        ids = self.x_subwords.encode([' '.join(line.split()) for line in lines])
+        for line, i in zip(lines, ids, strict=True):
+            if len(i) > max_length:
+                log(
+                    f'{line[:20]!r}...: {len(i)} subwords, only the first '
+                    f'--max_length {max_length} are read'
+                )
+        return [i[:max_length] for i in ids]
+
+    def decode(self, y):
+        """Return the text of a translation, on one line whatever its bytes are."""
+        return ' '.join(self.y_subwords.decode(y).split())
+
+    def get_attention(self, ids, y):
+        """Return where the first model looks while it writes a translation.
+
+        Arguments:
+            ids: the ids of the subwords of a sentence.
+            y: the ids of its translation.
+
+        Returns:
+            The subwords that are read, those that are written, and the weights, an
+            array of shape (n_layers, n_heads, y_length, x_length).
+        """
+        import torch
+
+        from data_loader import BOS_ID, EOS_ID
+
+        with torch.inference_mode():
+            weights = self.models[0].get_attention(
+                torch.tensor([ids], device=self.device),
+                torch.tensor([len(ids)]),
+                torch.tensor([[BOS_ID, *y]], device=self.device),
+            )
+        x_pieces = [self.x_subwords.id_to_piece(i) for i in ids]
+        y_pieces = [self.y_subwords.id_to_piece(i) for i in [*y, EOS_ID]]
+        return x_pieces, y_pieces, weights[0].cpu().numpy()
+
 
 class Ensemble:
     """The States of several models, which go together."""
@@ -177,37 +217,26 @@ class Ensemble:
             state.select(rows)
 
 
-def run_ahead(values, n_ahead=2):
-    """Yield values, while another thread is making the next ones already."""
-    values, end = iter(values), object()
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        ahead = deque(executor.submit(next, values, end) for _ in range(n_ahead))
-        while (value := ahead.popleft().result()) is not end:
-            ahead.append(executor.submit(next, values, end))
-            yield value
-
-
 def translate(translator, lines, config, chunk_size):
-    """Yield for each line a list of its translations, (score, text); none for a blank.
-
-    Inside a chunk, sentences of like length are translated together.
+    """Translate lines; inside a chunk, those of like length together.
 
     Arguments:
         lines: an iterable of strings.
+
+    Yields:
+        For each line, the ids of its subwords, and a list of its translations from the
+        best one down, each (score, ids); for a blank line, two empty lists.
     """
     for chunk in batched(lines, chunk_size):
-        texts = [' '.join(line.split()) for line in chunk]
-        ids = translator.x_subwords.encode(texts)
+        ids = translator.encode(chunk, config.max_length)
         places = [i for i in range(len(chunk)) if ids[i]]
         places.sort(key=lambda i: len(ids[i]))
         translations = [[] for _ in chunk]
         for batch in batched(places, config.batch_size):
             found = translator.translate([ids[i] for i in batch], config)
             for i, results in zip(batch, found, strict=True):
-                translations[i] = [
-                    (score, translator.y_subwords.decode(y)) for score, y in results
-                ]
-        yield from zip(chunk, translations, strict=True)
+                translations[i] = results
+        yield from zip(ids, translations, strict=True)
 
 
 def print_scores(hypotheses, config):
@@ -233,32 +262,71 @@ def print_scores(hypotheses, config):
         log(f'{name}_signature: {metric.get_signature()}')
 
 
+def draw_attention(figure, x_pieces, y_pieces, weights):
+    """Draw where a network looks while it writes, an image for each layer and head.
+
+    Arguments:
+        figure: the matplotlib Figure to draw on.
+        x_pieces, y_pieces: the subwords that are read and written.
+        weights: an array of shape (n_layers, n_heads, y_length, x_length).
+    """
+    n_layers, n_heads, _, _ = weights.shape
+    # An image is as large as its subwords need, which stand at the outer edges alone.
+    width, height = 1 + 0.22 * len(x_pieces), 1 + 0.22 * len(y_pieces)
+    figure.set_size_inches(1 + n_heads * width, 1 + n_layers * height)
+    grid = figure.subplots(n_layers, n_heads, squeeze=False, sharex=True, sharey=True)
+    for i, row in enumerate(grid):
+        for j, axes in enumerate(row):
+            axes.imshow(weights[i, j], cmap='Blues', vmin=0, vmax=1, aspect='auto')
+            if n_layers * n_heads > 1:
+                axes.set_title(f'layer {i + 1}, head {j + 1}')
+    for axes in grid[-1]:
+        axes.set_xticks(range(len(x_pieces)), x_pieces, rotation=90)
+    for axes in grid[:, 0]:
+        axes.set_yticks(range(len(y_pieces)), y_pieces)
+
+
+def draw(translator, ids, y, fn):
+    """Draw the attention of one translation into a PNG file."""
+    from matplotlib.figure import Figure
+
+    use_korean_font()
+    figure = Figure(layout='constrained')
+    draw_attention(figure, *translator.get_attention(ids, y))
+    save_figure(figure, fn)
+    log(f'picture: {fn}')
+
+
 def main(config):
     """Translate, print, score and draw."""
     if config.n_best > config.beam_size:
         raise InputError(f'--n_best {config.n_best}: expected at most the --beam_size')
-    device = get_device(config.gpu_id)
-    translator = Translator(config.model_fn, device)
+    translator = Translator(config.model_fn, get_device(config.gpu_id))
     is_typed = sys.stdin.isatty()
     if is_typed:
         log('a sentence a line, please; Ctrl-D ends it')
 
-    hypotheses, first = [], None
     # A person at the keyboard wants the answer at once.
     chunk_size = 1 if is_typed else 20 * config.batch_size
     lines = translate(translator, read_lines(), config, chunk_size)
-    for number_, (line, results) in enumerate(lines, 1):
-        best = results[0][1] if results else ''
+    hypotheses, to_draw = [], None
+    for i, (ids, results) in enumerate(lines, 1):
+        texts = [translator.decode(y) for _, y in results] or ['']
         if config.n_best == 1:
-            print(best, flush=is_typed)
+            print(texts[0], flush=is_typed)
         else:
-            for score, text in results:
-                print(number_, f'{score:.4f}', text, sep='\t', flush=is_typed)
-        first = first or (results and (line, best))
+            scores = [f'{score:.4f}' for score, _ in results] or ['']
+            for score, text in zip(scores, texts, strict=True):
+                print(i, score, text, sep='\t', flush=is_typed)
         if config.ref_fn:
-            hypotheses.append(best)
+            hypotheses.append(texts[0])
+        if results and not to_draw:
+            to_draw = ids, results[0][1]
+
     if config.ref_fn:
         print_scores(hypotheses, config)
+    if config.attention_fn and to_draw:
+        draw(translator, *to_draw, config.attention_fn)
 
 
 if __name__ == '__main__':

@@ -69,6 +69,10 @@ REVIEWS = (
     *('--train_fn', 'sample/test.tsv', '--tokenizer', 'space', '--cache_dir', 'cache'),
     *('--word_vec_size', '4', '--hidden_size', '4'),
 )
+TRANSLATOR = (
+    *('--train_fn', 'sample/test', '--vocab_size', '300', '--cache_dir', 'cache'),
+    *('--hidden_size', '4', '--n_layers', '1'),
+)
 CHAPTERS = [
     Chapter('01_linear_regression', ('main.py',), ('predict.py', '--x', '4.5')),
     Chapter('01_linear_regression', ('train.py',), ('predict.py', '--x', '4.5')),
@@ -104,6 +108,16 @@ CHAPTERS = [
         '10_text_classification',
         ('train.py', '--n_epochs', '2', *REVIEWS),
         ('predict.py', '--test_fn', 'sample/test.tsv'),
+    ),
+    Chapter(
+        '12_seq2seq',
+        ('train.py', '--n_epochs', '2', *TRANSLATOR, '--word_vec_size', '4'),
+        ('translate.py', '--max_length', '3'),
+    ),
+    Chapter(
+        '13_transformer',
+        ('train.py', '--n_epochs', '2', *TRANSLATOR, '--ffn_size', '4'),
+        ('translate.py', '--max_length', '3'),
     ),
     Chapter(
         'appendix_lda', ('train.py', '--n_epochs', '2'), ('predict.py', '--topics')

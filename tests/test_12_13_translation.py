@@ -1,14 +1,26 @@
 """Chapters 12 and 13: two networks, one search, and translations from it."""
 
 import copy
+import io
 import itertools
 import math
+import random
+import re
+import sys
 
 import pytest
 import torch
-from chapters import ROOT, importable, load_chapter
+from attacks import run_here
+from chapters import (
+    ROOT,
+    copy_chapter,
+    importable,
+    load_chapter,
+    run,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sacrebleu.metrics import BLEU
 from torch import nn
 
 NAMES = ['12_seq2seq', '13_transformer']
@@ -348,3 +360,421 @@ def test_nothing_is_unknown(chapter):
         ids = subwords.encode(text)
         assert chapter.data_loader.UNKNOWN_ID not in ids
         assert subwords.decode(ids) == text
+
+
+ALPHABET = ''.join(map(chr, range(0xAC00, 0xAE00))).encode() + b'\nb\n'
+
+
+@pytest.mark.parametrize(
+    ('content', 'options', 'message'),
+    [
+        (b'a\n\xff\n', (), r'p\.ko, line 2: expected UTF-8, byte 1 is not'),
+        (b'\n\n', (), r'p\.ko: expected sentences, found none'),
+        (b'a\nb\n', ('--lang', 'deen'), r'p\.de: can not be read: No such file'),
+        (b'a b c d\ne f g h\n', ('--max_length', 3), 'expected a pair for'),
+        (ALPHABET, (), '--vocab_size 300: the characters and bytes alone are 774'),
+    ],
+)
+def test_bad_files(chapter, name, content, options, message, tmp_path):
+    (tmp_path / 'p.ko').write_bytes(content)
+    (tmp_path / 'p.en').write_text('long words of English\nc\n', encoding='utf-8')
+    prefix = tmp_path / 'p'
+    arguments = ('--train_fn', prefix, '--valid_fn', prefix, '--vocab_size', 300)
+    config = get_config(chapter, name, *arguments, '--cache_dir', tmp_path, *options)
+    with pytest.raises(chapter.utils.InputError, match=message):
+        chapter.data_loader.get_loaders(config)
+
+
+def test_a_vocabulary_larger_than_the_text_allows(chapter, name, tmp_path, capsys):
+    """One pair, and 8,000 subwords asked for: it is said, and the training runs."""
+    prefix = write_pairs(tmp_path, ['나는 학생이다.'], ['I am a student.'])
+    train(chapter, name, tmp_path, '--train_fn', prefix, '--valid_fn', prefix)
+    found = re.findall('the text allows no more than', capsys.readouterr().err)
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize('lang', ['ko', 'korean', 'KOEN', 'ko-en'])
+def test_languages_are_four_letters(chapter, lang, capsys):
+    with pytest.raises(SystemExit):
+        chapter.train.define_argparser().parse_args(['--lang', lang])
+    assert 'expected two languages, as koen' in capsys.readouterr().err
+
+
+# ---- Whole trainings
+
+
+def train(chapter, name, folder, *arguments):
+    """Train a tiny network; returns its checkpoint."""
+    model_fn = folder / 'model.pth'
+    options = ('--verbose', 0, '--cache_dir', folder / 'cache', '--model_fn', model_fn)
+    run_here(chapter.train, *SIZES[name], *options, *arguments)
+    return model_fn
+
+
+def write_digits(folder, part, n_pairs, seed):
+    """Digits, and the same digits the other way round."""
+    generator = random.Random(seed)
+    rows = [
+        generator.choices('123456789', k=generator.randint(3, 7))
+        for _ in range(n_pairs)
+    ]
+    for lang, step in (('ko', 1), ('en', -1)):
+        lines = [' '.join(row[::step]) + '\n' for row in rows]
+        (folder / f'{part}.{lang}').write_text(''.join(lines), encoding='utf-8')
+
+
+@pytest.fixture(scope='module')
+def digits(chapter, name, tmp_path_factory):
+    """A network that has learned to reverse digits, and the folder of its texts."""
+    folder = tmp_path_factory.mktemp('digits')
+    for seed, (part, n_pairs) in enumerate(
+        (('train', 2000), ('valid', 50), ('test', 100))
+    ):
+        write_digits(folder, part, n_pairs, seed)
+    options = {
+        '12_seq2seq': ('--word_vec_size', 32, '--hidden_size', 64, '--lr', 0.01),
+        '13_transformer': ('--hidden_size', 64, '--ffn_size', 128, '--lr', 0.003),
+    }[name]
+    fns = ('--train_fn', folder / 'train', '--valid_fn', folder / 'valid')
+    sizes = ('--vocab_size', 300, '--batch_size', 32, '--dropout_p', 0)
+    return train(chapter, name, folder, *fns, *options, *sizes), folder
+
+
+def translate(chapter, content, *arguments):
+    """Run the filter here; returns the lines that it prints."""
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        lines = content.split('\n')[:-1]
+        read_lines = chapter.utils.read_lines
+        patch.setattr(
+            chapter.translate,
+            'read_lines',
+            lambda fn=None: read_lines(fn) if fn else iter(lines),
+        )
+        patch.setattr(sys, 'stdin', io.StringIO())
+        patch.setattr(sys, 'stdout', output)
+        run_here(chapter.translate, *arguments)
+    return output.getvalue().split('\n')[:-1]
+
+
+def test_it_learns_to_reverse_digits(chapter, digits):
+    model_fn, folder = digits
+    sources, targets = (
+        (folder / f'test.{lang}').read_text(encoding='utf-8') for lang in ('ko', 'en')
+    )
+    found = translate(chapter, sources, '--model_fn', model_fn)
+    right = [a == b for a, b in zip(found, targets.splitlines(), strict=True)]
+    assert sum(right) >= 95
+
+
+def test_scores_are_sacrebleus(chapter, digits, capsys):
+    model_fn, folder = digits
+    ref_fn = folder / 'test.en'
+    sources = (folder / 'test.ko').read_text(encoding='utf-8')
+    arguments = ('--model_fn', model_fn, '--beam_size', 2, '--length_penalty', 0)
+    found = translate(chapter, sources, *arguments, '--ref_fn', ref_fn)
+    references = ref_fn.read_text(encoding='utf-8').splitlines()
+    expected = BLEU().corpus_score(found, [references]).score
+    messages = capsys.readouterr().err
+    assert f'bleu: {expected:.2f}\n' in messages
+    assert 'bleu_signature: nrefs:1|case:mixed|eff:no|tok:13a' in messages
+    assert re.search(r'^chrf: \d+\.\d\d$', messages, re.MULTILINE)
+
+
+def test_as_many_references_as_lines(chapter, digits):
+    model_fn, folder = digits
+    arguments = ('--model_fn', model_fn, '--ref_fn', folder / 'test.en')
+    with pytest.raises(chapter.utils.InputError, match='expected 1 lines, as many as'):
+        translate(chapter, '1 2 3\n', *arguments)
+
+
+def test_best_translations_are_sorted(chapter, digits):
+    arguments = ('--model_fn', digits[0], '--beam_size', 4, '--n_best', 3)
+    lines = translate(chapter, '1 2 3\n\n4 5\n', *arguments)
+    rows = [line.split('\t') for line in lines]
+    assert [row[0] for row in rows] == ['1', '1', '1', '2', '3', '3', '3']
+    assert rows[3] == ['2', '', '']
+    scores = [float(score) for _, score, _ in rows[:3]]
+    assert scores == sorted(scores, reverse=True)
+    assert rows[0][2] == '3 2 1'
+
+
+def test_more_translations_than_hypotheses_are_refused(chapter, digits):
+    arguments = ('--model_fn', digits[0], '--beam_size', 2, '--n_best', 3)
+    with pytest.raises(chapter.utils.InputError, match='--n_best 3: expected at most'):
+        translate(chapter, '1\n', *arguments)
+
+
+@settings(max_examples=25, deadline=None)
+@given(lines=st.lists(st.text(st.characters(codec='utf-8', exclude_characters='\n'))))
+def test_any_lines(chapter, digits, lines):
+    """As many lines out as in, and nothing for a blank one."""
+    arguments = ('--model_fn', digits[0], '--beam_size', 2, '--max_length', 8)
+    found = translate(chapter, ''.join(f'{line}\n' for line in lines), *arguments)
+    assert len(found) == len(lines)
+    assert all(not found[i] for i, line in enumerate(lines) if not line.split())
+
+
+def test_bytes_of_a_line_feed_end_no_line(chapter, digits):
+    """What a network writes byte by byte may be any byte."""
+    device = torch.device('cpu')
+    translator = chapter.translate.Translator([digits[0]], device)
+    line_feed = translator.y_subwords.piece_to_id('<0x0A>')
+    one = translator.y_subwords.encode('1')
+    assert translator.decode([*one, line_feed, *one]) in ('1 1', '11')
+
+
+def test_long_lines_are_cut_out_loud(chapter, digits, capsys):
+    arguments = ('--model_fn', digits[0], '--max_length', 10)
+    assert len(translate(chapter, '1 ' * 200 + '\n', *arguments)) == 1
+    message = "'1 1 1 1 1 1 1 1 1 1 '...: 200 subwords, only the first --max_length 10"
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_twice_is_the_model(chapter, digits):
+    sources = (digits[1] / 'test.ko').read_text(encoding='utf-8')
+    options = ('--n_best', 2, '--model_fn', digits[0])
+    one = translate(chapter, sources, *options)
+    two = translate(chapter, sources, *options, digits[0])
+    for a, b in zip(one, two, strict=True):
+        (i, score, text), (other_i, other_score, other) = a.split('\t'), b.split('\t')
+        assert (i, text) == (other_i, other)
+        assert float(score) == pytest.approx(float(other_score), abs=2e-4)
+
+
+def test_models_of_other_subwords_are_refused(chapter, name, digits, tmp_path):
+    prefix = write_pairs(tmp_path, ['하나', '둘'], ['one', 'two'])
+    fns = ('--train_fn', prefix, '--valid_fn', prefix)
+    other_fn = train(chapter, name, tmp_path, *fns, '--n_epochs', 1)
+    with pytest.raises(chapter.utils.InputError, match='expected the same subwords as'):
+        translate(chapter, '1\n', '--model_fn', digits[0], other_fn)
+
+
+def test_the_other_chapters_model_is_refused(chapter, name, digits, tmp_path):
+    other = next(other for other in NAMES if other != name)
+    checkpoint = torch.load(digits[0], weights_only=True)
+    fn = tmp_path / 'other.pth'
+    torch.save(checkpoint | {'chapter': other}, fn)
+    message = f"expected a checkpoint of {name}, found one of '{other}'"
+    with pytest.raises(chapter.utils.InputError, match=message):
+        translate(chapter, '1\n', '--model_fn', fn)
+
+
+def test_attention_is_where_it_looks(chapter, digits, tmp_path):
+    """Of reversed digits, the last one is read first."""
+    translator = chapter.translate.Translator([digits[0]], torch.device('cpu'))
+    (ids,) = translator.encode(['1 2 3 4 5 6'], 50)
+    y = translator.y_subwords.encode('6 5 4 3 2 1')
+    x_pieces, y_pieces, weights = translator.get_attention(ids, y)
+    assert weights.shape[2:] == (len(y_pieces), len(x_pieces))
+    assert weights.sum(axis=-1) == pytest.approx(1.0, abs=1e-5)
+    # In some layer and head, place for place.
+    rows = [
+        [x_pieces[i] for i in head[:6].argmax(axis=-1)]
+        for head in weights.reshape(-1, *weights.shape[2:])
+    ]
+    n_right = [
+        sum(a == b for a, b in zip(row, y_pieces[:6], strict=True)) for row in rows
+    ]
+    assert max(n_right) >= 4
+
+    figure_fn = tmp_path / 'attention.png'
+    arguments = ('--model_fn', digits[0], '--attention_fn', figure_fn)
+    translate(chapter, '\n1 2 3\n', *arguments)
+    assert figure_fn.read_bytes().startswith(b'\x89PNG')
+
+
+def test_loss_that_is_no_number(chapter, name, digits, tmp_path, monkeypatch):
+    """The training stops, says where and what to try, and the model is as it was."""
+    folder = digits[1]
+    fns = ('--train_fn', folder / 'train', '--valid_fn', folder / 'valid')
+    (tmp_path / 'model.pth').write_bytes(b'as it was')
+    forward = chapter.model.get_model
+
+    def get_model(*arguments):
+        model = forward(*arguments)
+        with torch.no_grad():
+            model.generator.weight.fill_(torch.nan)
+        return model
+
+    monkeypatch.setattr(chapter.model, 'get_model', get_model)
+    message = 'loss=nan in epoch 1, iteration 20: lower --lr'
+    with pytest.raises(chapter.utils.InputError, match=message):
+        train(chapter, name, tmp_path, *fns, '--vocab_size', 300)
+    assert (tmp_path / 'model.pth').read_bytes() == b'as it was'
+
+
+def test_gradients_are_clipped_as_they_are(chapter, name):
+    """Neither scaled up for fp16, nor as the sum over the tokens."""
+    model = make_model(chapter, name, 9)
+    batch = get_batch(chapter, X_IDS, Y_IDS)
+    norms = []
+    for scale in (1.0, 1024.0):
+        trainer = make_trainer(chapter, name, copy.deepcopy(model), '--max_grad', 1e-3)
+        trainer.scaler = torch.amp.GradScaler('cpu', init_scale=scale)
+        trainer.trainer.state.epoch_length = trainer.trainer.state.iteration = 1
+        output = trainer._train_step(trainer.trainer, batch)
+        norms.append(output['|grad|'].item())
+    model.zero_grad()
+    loss = nn.functional.cross_entropy(model(*batch[:4]), batch[4])
+    loss.backward()
+    expected = nn.utils.get_total_norm([p.grad for p in model.parameters()]).item()
+    assert norms == pytest.approx([expected, expected], rel=1e-4)
+
+
+@pytest.mark.parametrize('iteration_per_update', [1, 3])
+def test_two_processes_follow_one(name, iteration_per_update, digits, tmp_path):
+    """With half the batch each, of unequal numbers of tokens, and a remainder."""
+    folder = copy_chapter(name, tmp_path / 'alone')
+    options = [
+        *(
+            'train.py',
+            '--train_fn',
+            digits[1] / 'test',
+            '--valid_fn',
+            digits[1] / 'valid',
+        ),
+        *('--vocab_size', 300, '--dropout_p', 0, '--n_epochs', 2, '--gpu_id', -1),
+        *('--iteration_per_update', iteration_per_update, '--batch_tokens', 0),
+        *SIZES[name],
+    ]
+    launcher = ('-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', 2)
+    histories, messages = [], []
+    for before, batch_size, fn in (((), 16, 'one'), (launcher, 8, 'two')):
+        arguments = (*before, *options, '--batch_size', batch_size)
+        model_fn = ('--model_fn', f'{fn}.pth')
+        process = run(folder, *map(str, arguments), *model_fn, check=True)
+        checkpoint = torch.load(folder / f'{fn}.last.pth', weights_only=True)
+        histories.append(checkpoint['history'])
+        messages.append(process.stderr)
+    for key, losses in histories[0].items():
+        assert losses == pytest.approx(histories[1][key], abs=1e-4)
+    # Rank 0 alone speaks.
+    assert [text.count('epoch 2/2') for text in messages] == [1, 1]
+
+
+# ---- The Transformer beside torch's own
+
+
+@pytest.fixture(scope='module')
+def transformer():
+    loaded = load_chapter('13_transformer')
+    with importable(loaded):
+        yield loaded.model
+
+
+def copy_attention(ours, theirs):
+    """Give torch's attention the weights of ours."""
+    theirs.in_proj_weight.copy_(torch.cat([ours.query.weight, ours.key_value.weight]))
+    theirs.in_proj_bias.copy_(torch.cat([ours.query.bias, ours.key_value.bias]))
+    theirs.out_proj.load_state_dict(ours.output.state_dict())
+
+
+def copy_block(ours, theirs):
+    """Give a block of torch the weights of one of ours."""
+    copy_attention(ours.attention, theirs.self_attn)
+    norms = [ours.attention_norm, ours.ffn_norm]
+    if hasattr(ours, 'memory_attention'):
+        copy_attention(ours.memory_attention, theirs.multihead_attn)
+        norms.insert(1, ours.memory_norm)
+    for number, norm in enumerate(norms, 1):
+        getattr(theirs, f'norm{number}').load_state_dict(norm.state_dict())
+    linears = [layer for layer in ours.ffn if isinstance(layer, nn.Linear)]
+    theirs.linear1.load_state_dict(linears[0].state_dict())
+    theirs.linear2.load_state_dict(linears[1].state_dict())
+
+
+def randomize(module):
+    """Weights that tell norms and biases apart, whatever they begin as."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.3)
+    return module.eval()
+
+
+LENGTHS_3 = torch.tensor([5, 2, 4])
+PADDING_3 = torch.arange(5) >= LENGTHS_3.unsqueeze(1)
+
+
+@pytest.mark.parametrize('kind', ['plain', 'sdpa'])
+@torch.no_grad()
+def test_attention_is_torchs(transformer, kind):
+    ours = randomize(transformer.MultiHeadAttention(12, 3, 0.0, kind))
+    theirs = nn.MultiheadAttention(12, 3, batch_first=True).eval()
+    copy_attention(ours, theirs)
+    x, memory = torch.randn(3, 4, 12), torch.randn(3, 5, 12)
+    expected, _ = theirs(x, memory, memory, key_padding_mask=PADDING_3)
+    found = ours(x, *ours.get_keys_values(memory), ~PADDING_3[:, None, None])
+    assert torch.allclose(found, expected, atol=1e-5)
+
+    mask = nn.Transformer.generate_square_subsequent_mask(4)
+    expected, _ = theirs(x, x, x, attn_mask=mask)
+    found = ours(x, *ours.get_keys_values(x), is_causal=True)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('kind', ['plain', 'sdpa'])
+@torch.no_grad()
+def test_stacks_are_torchs(transformer, kind):
+    """Encoder and decoder, each with its final normalisation."""
+    model = transformer.Transformer(9, 9, 12, 3, 16, 2, 0.0, kind, 0, False, False)
+    randomize(model)
+    options = {'dropout': 0.0, 'batch_first': True, 'norm_first': True}
+    theirs = nn.Transformer(12, 3, 2, 2, 16, **options).eval()
+    for ours, block in zip(model.encoder, theirs.encoder.layers, strict=True):
+        copy_block(ours, block)
+    for ours, block in zip(model.decoder, theirs.decoder.layers, strict=True):
+        copy_block(ours, block)
+    theirs.encoder.norm.load_state_dict(model.encoder_norm.state_dict())
+    theirs.decoder.norm.load_state_dict(model.decoder_norm.state_dict())
+
+    x = torch.randint(1, 9, (3, 5)).masked_fill(PADDING_3, 0)
+    y = torch.randint(1, 9, (3, 4))
+    expected = theirs(
+        model.embed(model.x_embedding, x),
+        model.embed(model.y_embedding, y),
+        tgt_mask=nn.Transformer.generate_square_subsequent_mask(4),
+        src_key_padding_mask=PADDING_3,
+        memory_key_padding_mask=PADDING_3,
+    )
+    found = model(x, LENGTHS_3, y, torch.arange(y.numel())).view(3, 4, -1)
+    assert torch.allclose(found, model.generator(expected), atol=1e-5)
+
+
+def test_waves_are_those_of_the_paper(transformer):
+    """The exponent is 2i / hidden_size, for the i-th pair of features."""
+    positions = transformer.PositionalEncoding(10)
+    table = positions(0, 300)
+    for t, i in ((0, 0), (1, 0), (7, 2), (299, 4)):
+        angle = t / 10000 ** (2 * i / 10)
+        assert table[t, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-4)
+        assert table[t, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-4)
+    assert torch.equal(positions(290, 10), table[290:])
+
+
+def test_learning_rate_rises_and_falls():
+    chapter = load_chapter('13_transformer')
+    with importable(chapter):
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+        scheduler = chapter.train.get_scheduler(optimizer, 100)
+        rates = []
+        for _ in range(400):
+            rates.append(scheduler.get_last_lr()[0])
+            optimizer.step()
+            scheduler.step()
+    assert rates[49] == pytest.approx(1.0)
+    assert max(rates) == rates[99] == pytest.approx(2.0)
+    assert rates[399] == pytest.approx(1.0)
+
+
+def test_compiled_is_the_same(transformer):
+    model = transformer.Transformer(9, 9, 12, 3, 16, 1, 0.0, 'sdpa', 0, False, True)
+    randomize(model)
+    x = torch.tensor([[4, 5, 6], [7, 8, 0]])
+    batch = (x, torch.tensor([3, 2]), x, torch.tensor([0, 1, 2, 3, 4]))
+    expected = model(*batch)
+    names = set(model.state_dict())
+    model.compile(dynamic=True)
+    assert torch.allclose(model(*batch), expected, atol=1e-5)
+    assert set(model.state_dict()) == names

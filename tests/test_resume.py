@@ -42,9 +42,17 @@ CHAPTERS = {
     '10_text_classification': (
         *('--word_vec_size', '8', '--hidden_size', '8', '--lr', '0.02'),
     ),
+    '12_seq2seq': (
+        *('--word_vec_size', '8', '--hidden_size', '8', '--lr', '0.02'),
+        *('--iteration_per_update', '4'),
+    ),
+    '13_transformer': (
+        *('--hidden_size', '8', '--n_heads', '2', '--ffn_size', '8', '--lr', '0.02'),
+        *('--n_layers', '1', '--iteration_per_update', '4'),
+    ),
 }
 # Those of which the learning rate falls towards the last epoch.
-SCHEDULED = {'10_text_classification'}
+SCHEDULED = {'10_text_classification', '12_seq2seq'}
 N_EPOCHS = 8
 N_IMAGES = 160
 IDX_FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
@@ -85,6 +93,12 @@ def chapter(name):
 def data_dir(chapter, tmp_path_factory):
     """A folder with a few digits as MNIST's files, or a few texts: six batches."""
     folder = tmp_path_factory.mktemp('data')
+    if hasattr(chapter.data_loader, 'read_pairs'):
+        for lang, word in (('ko', '말'), ('en', 'word')):
+            lines = [f'{word} {i % 7} {"a " * (i % 5)}\n' for i in range(96)]
+            (folder / f'train.{lang}').write_text(''.join(lines), encoding='utf-8')
+            (folder / f'valid.{lang}').write_text(''.join(lines[:20]), encoding='utf-8')
+        return folder
     if not hasattr(chapter.data_loader, 'load_digits'):
         rows = [f'{i % 2}\t{i % 2} {i % 7} {"a " * (i % 5)}\n' for i in range(N_IMAGES)]
         (folder / 'train.tsv').write_text(''.join(rows), encoding='utf-8')
@@ -99,6 +113,10 @@ def data_dir(chapter, tmp_path_factory):
 @pytest.fixture(scope='module')
 def options(name, data_dir):
     data = ('--dataset', 'mnist', '--data_dir', str(data_dir), '--valid_ratio', '0.4')
+    if (data_dir / 'train.ko').exists():
+        data = ('--train_fn', str(data_dir / 'train'), '--vocab_size', '300')
+        data += ('--valid_fn', str(data_dir / 'valid'))
+        data += ('--cache_dir', str(data_dir / 'cache'))
     if (data_dir / 'train.tsv').exists():
         data = ('--train_fn', str(data_dir / 'train.tsv'), '--valid_ratio', '0.4')
         data += ('--cache_dir', str(data_dir / 'cache'), '--tokenizer', 'space')

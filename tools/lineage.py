@@ -11,7 +11,8 @@ each with its reason. Every other definition must be the parent's, byte for byte
 A definition is a module-level function, class or constant, or a method
 (`Trainer.train`); a class stands for its body without the methods. Decorators, and
 comments inside or directly above, belong to it. A class that the parent has not
-brings its methods along: they need no entries of their own.
+brings its methods along: they need no entries of their own. Nor do the definitions of a
+file that is listed under `own_files`, as one that is adapted from none.
 """
 
 import argparse
@@ -34,7 +35,8 @@ except ModuleNotFoundError:  # Python 3.10
 ROOT = Path(__file__).resolve().parent.parent
 TOML = 'lineage.toml'
 # The kinds of entries, each with the number of keys on the way to its text.
-FORMS = [('parent', 2), ('idea', 2), ('extra_parents', 3), ('changed', 4), ('new', 4)]
+FORMS = [('parent', 2), ('idea', 2), ('extra_parents', 3), ('own_files', 3)]
+FORMS += [('changed', 4), ('new', 4)]
 # Folders that are chapters if they hold a train.py.
 CHAPTERS = ['[0-9][0-9]_*', 'appendix_*', '[0-9][0-9]_*/*', 'appendix_*/*']
 READING_ORDER = ['train.py', 'model.py', 'trainer.py', 'utils.py', 'data_loader.py']
@@ -304,6 +306,8 @@ class Lineage:
 
         A definition is compared with that of the first file that has it.
         """
+        if (chapter, 'own_files', file) in self.entries:
+            return []
         parent = self.entries.get((chapter, 'parent'), [])
         parents = self.entries.get((chapter, 'extra_parents', file), parent)
         parents = [parents] if isinstance(parents, str) else parents
@@ -439,7 +443,7 @@ def chapter_faults(lineage, chapter):
             yield from file_faults(lineage, chapter, file)
         except BlockingError as error:
             yield error
-    for path in lineage.select(chapter, 'changed', 'new', 'extra_parents'):
+    for path in lineage.select(chapter, 'own_files', 'changed', 'new', 'extra_parents'):
         if path[2] not in files:
             message = f"'{path[-1]}' is listed, but {chapter} has no {path[2]}"
             yield lineage.fault(message, path)
@@ -501,7 +505,9 @@ def show_file(lineage, chapter, file):
     pairs = lineage.pairs(chapter, file)
     origins = [name for name in lineage.origins(chapter, file) if lineage.has(name)]
     yield f'## {file}'
-    yield f'Adapted from {code_list(origins)}.' if origins else 'A file of its own.'
+    reason = lineage.entries.get((chapter, 'own_files', file))
+    own = f'A file of its own: {reason}.' if reason else 'A file of its own.'
+    yield f'Adapted from {code_list(origins)}.' if origins else own
     kept = [name for name, pair in pairs.items() if pair.kind == 'kept']
     if kept:
         yield f'**Kept**, byte for byte ({len(kept)}): {code_list(kept)}'
