@@ -244,22 +244,24 @@ class BlockCache:
     def __init__(self, memory_k, memory_v, n_rows, max_length):
         self.memory_k, self.memory_v = memory_k, memory_v
         _, n_heads, _, head_size = memory_k.shape
-        self.k = memory_k.new_empty(n_rows, n_heads, max_length, head_size)
-        self.v = torch.empty_like(self.k)
+        shape = (2, n_rows, max_length, n_heads, head_size)
+        self.known = memory_k.new_empty(shape)
+        # Where select() puts what it moves, before the two change places.
+        self.spare = torch.empty_like(self.known)
 
     def add(self, t, k, v):
         """Put in the place t; return the keys and values of all places up to it."""
         # |k| = (n_rows, n_heads, 1, head_size)
-        self.k[:, :, t], self.v[:, :, t] = k.squeeze(2), v.squeeze(2)
-        return self.k[:, :, : t + 1], self.v[:, :, : t + 1]
+        self.known[0, :, t], self.known[1, :, t] = k.squeeze(2), v.squeeze(2)
+        k, v = self.known[:, :, : t + 1].transpose(2, 3)
+        # |k| = (n_rows, n_heads, t + 1, head_size)
+        return k, v
 
     def select(self, rows, sentences, t):
         """Keep some hypotheses, in a new order, of which t places are known."""
-        for name in ('k', 'v'):
-            old = getattr(self, name)
-            new = old if len(rows) == len(old) else old[: len(rows)]
-            new[:, :, :t] = old[rows, :, :t]
-            setattr(self, name, new)
+        moved = self.spare[:, : len(rows)]
+        torch.index_select(self.known[:, :, :t], 1, rows, out=moved[:, :, :t])
+        self.known, self.spare = moved, self.known
         if len(sentences) < len(self.memory_k):
             self.memory_k = self.memory_k[sentences]
             self.memory_v = self.memory_v[sentences]
