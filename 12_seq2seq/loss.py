@@ -19,6 +19,7 @@ class SmoothCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, y_hat, y, smoothing):
+        """Return the mean loss."""
         # |y_hat| = (n_targets, vocab_size)
         # |y| = (n_targets,)
         log_p = y_hat.log_softmax(dim=-1)
@@ -32,6 +33,7 @@ class SmoothCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad):
+        """Return the gradient of what forward() was given."""
         log_p, y = ctx.saved_tensors
         # In place, since nobody needs log_p any more.
         y_hat_grad = log_p.exp_().sub_(ctx.smoothing / log_p.size(1))
