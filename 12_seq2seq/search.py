@@ -11,6 +11,7 @@ over time, and none over sentences, hypotheses or tokens.
 """
 
 import torch
+from torch.nn import functional
 
 
 def get_length_penalty(length, alpha):
@@ -27,6 +28,15 @@ def get_length_penalty(length, alpha):
     return ((5 + length) / 6) ** alpha
 
 
+def get_limits(x, lengths, max_length):
+    """Return how many tokens the translation of each sentence has at most.
+
+    Nobody needs more than twice as many as the sentence has, and 10. The tighter the
+    limit is, the sooner a search knows that no open hypothesis can win any more.
+    """
+    return (2 * lengths + 10).clamp(max=max_length).to(x.device)
+
+
 @torch.inference_mode()
 def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
     """Take the likeliest token, again and again, until the sentence ends.
@@ -35,7 +45,7 @@ def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
         x: a long tensor of shape (batch_size, length), the source sentences.
         lengths: a long tensor of shape (batch_size,), on the CPU.
         bos_id, eos_id: the tokens that begin and end a sentence.
-        max_length: the largest number of tokens, the end included.
+        max_length: the largest number of tokens, the end included; see get_limits().
 
     Returns:
         A long tensor of shape (batch_size, max_length): the translations, each followed
@@ -43,15 +53,17 @@ def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
     """
     state = network.start(x, lengths, 1, max_length)
     result = torch.full((len(x), max_length), eos_id, device=x.device)
+    limits = get_limits(x, lengths, max_length)
     sentences = torch.arange(len(x), device=x.device)
     y = torch.full((len(x), 1), bos_id, device=x.device)
     for t in range(max_length - 1):
         logits = network.step(y, state)
         # |logits| = (n_open, 1, vocab_size)
-        y = logits.argmax(dim=-1)
+        # Where argmax finds it too, but faster.
+        y = logits.max(dim=-1).indices
         # |y| = (n_open, 1)
         result[sentences, t] = y.squeeze(1)
-        is_open = y.squeeze(1) != eos_id
+        is_open = (y.squeeze(1) != eos_id) & (t + 2 < limits[sentences])
         # |is_open| = (n_open,)
         n_open = is_open.sum().item()
         if n_open == 0:
@@ -63,23 +75,50 @@ def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
     return result
 
 
+def get_best(log_p, k, group_size=100):
+    """Return the k largest of many values, and their places: topk, but faster.
+
+    The k largest are in the k groups of which the largest are the largest: so only
+    these groups have to be sorted.
+
+    Arguments:
+        log_p: the values of each row, in the last dimension.
+        k: how many to find.
+        group_size: how many values stand together.
+    """
+    if log_p.size(-1) < 2 * k * group_size:
+        return log_p.topk(k)
+    n_missing = -log_p.size(-1) % group_size
+    if n_missing > 0:
+        log_p = functional.pad(log_p, (0, n_missing), value=-torch.inf)
+    groups = log_p.unflatten(-1, (-1, group_size))
+    # |groups| = (n_open, beam_size, n_groups, group_size)
+    _, places = groups.amax(dim=-1).topk(k)
+    # |places| = (n_open, beam_size, k)
+    repeated = places.unsqueeze(-1).expand(-1, -1, -1, group_size)
+    values, inside = groups.gather(2, repeated).flatten(2).topk(k)
+    # |values| = (n_open, beam_size, k)
+    found = places.gather(2, inside // group_size) * group_size + inside % group_size
+    # |found| = (n_open, beam_size, k)
+    return values, found
+
+
 class Board:
     """The hypotheses of a batch: the open ones, and the best of those that have ended.
 
     Arguments:
-        n_sentences: how many sentences are translated at once.
         beam_size: how many hypotheses of each sentence stay open.
         n_best: how many translations of each sentence to return.
-        max_length: the largest number of tokens, the end included.
+        limits: the largest number of tokens of each translation, the end included.
+        max_length: the largest of all.
         alpha: of the length penalty.
     """
 
-    def __init__(
-        self, n_sentences, beam_size, n_best, max_length, alpha, bos_id, eos_id, device
-    ):
-        self.beam_size, self.n_best, self.max_length = beam_size, n_best, max_length
-        self.alpha, self.eos_id = alpha, eos_id
+    def __init__(self, limits, beam_size, n_best, max_length, alpha, bos_id, eos_id):
+        self.limits, self.beam_size, self.n_best = limits, beam_size, n_best
+        self.max_length, self.alpha, self.eos_id = max_length, alpha, eos_id
         self.t = 0
+        n_sentences, device = len(limits), limits.device
 
         # Open hypotheses: in the beginning, one for each sentence.
         shape = (n_sentences, beam_size)
@@ -105,18 +144,18 @@ class Board:
             long tensor, one for each hypothesis that is open now.
         """
         # |logits| = (n_open, beam_size, vocab_size)
-        log_sums = logits.logsumexp(dim=-1, keepdim=True)
-        if self.t == self.max_length - 1:
-            is_other = (
-                torch.arange(logits.size(-1), device=logits.device) != self.eos_id
-            )
-            logits = logits.masked_fill(is_other, -torch.inf)
+        log_p = logits.log_softmax(dim=-1)
+        is_last = self.limits[self.sentences] == self.t + 1
+        # |is_last| = (n_open,)
+        if is_last.any():
+            tokens = torch.arange(logits.size(-1), device=logits.device)
+            is_impossible = is_last[:, None, None] & (tokens != self.eos_id)
+            log_p = log_p.masked_fill(is_impossible, -torch.inf)
         # None of its sentence's best can be beyond the best of its own hypothesis.
         n_candidates = min(self.beam_size, logits.size(-1))
-        values, tokens = logits.topk(n_candidates)
+        values, tokens = get_best(log_p, n_candidates)
         # |values| = (n_open, beam_size, n_candidates)
-        log_p = values - log_sums
-        candidates = self.scores.unsqueeze(-1) + log_p
+        candidates = self.scores.unsqueeze(-1) + values
         # |candidates| = (n_open, beam_size, n_candidates)
         scores, places = candidates.flatten(1).topk(self.beam_size)
         # |scores| = (n_open, beam_size)
@@ -158,7 +197,7 @@ class Board:
         A sum of log-probabilities never rises: the best that a hypothesis can come to
         is what it has now, divided by the largest penalty.
         """
-        largest = get_length_penalty(self.max_length, self.alpha)
+        largest = get_length_penalty(self.limits[self.sentences], self.alpha)
         reachable = self.scores.amax(dim=1) / largest
         # |reachable| = (n_open,)
         is_open = reachable > self.best_scores[self.sentences, -1]
@@ -184,7 +223,7 @@ def beam_search(
         x: a long tensor of shape (batch_size, length), the source sentences.
         lengths: a long tensor of shape (batch_size,), on the CPU.
         bos_id, eos_id: the tokens that begin and end a sentence.
-        max_length: the largest number of tokens, the end included.
+        max_length: the largest number of tokens, the end included; see get_limits().
         beam_size: how many hypotheses of a sentence go on at a time.
         n_best: how many translations of each sentence, not above beam_size.
         alpha: of the length penalty; larger favours longer translations.
@@ -196,9 +235,8 @@ def beam_search(
             translations, each followed by nothing but eos_id.
     """
     state = network.start(x, lengths, beam_size, max_length)
-    board = Board(
-        len(x), beam_size, n_best, max_length, alpha, bos_id, eos_id, x.device
-    )
+    limits = get_limits(x, lengths, max_length)
+    board = Board(limits, beam_size, n_best, max_length, alpha, bos_id, eos_id)
     for _ in range(max_length):
         logits = network.step(board.last_tokens, state)
         rows = board.advance(logits)

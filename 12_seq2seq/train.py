@@ -227,6 +227,7 @@ def main(config):
     from torch import nn
 
     from data_loader import get_loaders
+    from loss import SmoothCrossEntropyLoss
     from model import get_model
     from trainer import Trainer
 
@@ -241,7 +242,7 @@ def main(config):
     # Model, criterion and optimizer
     vocab_sizes = x_subwords.vocab_size(), y_subwords.vocab_size()
     model = get_model(vars(config), *vocab_sizes).to(device)
-    crit = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    crit = SmoothCrossEntropyLoss(config.label_smoothing)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
     n_updates = math.ceil(len(train_loader) / config.iteration_per_update)
     n_steps = config.n_epochs * n_updates

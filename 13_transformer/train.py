@@ -245,6 +245,7 @@ def main(config):
     from torch import nn
 
     from data_loader import get_loaders
+    from loss import SmoothCrossEntropyLoss
     from model import get_model
     from trainer import Trainer
 
@@ -261,7 +262,7 @@ def main(config):
     model = get_model(vars(config), *vocab_sizes).to(device)
     if config.compile:
         compile_model(model, device)
-    crit = nn.CrossEntropyLoss(label_smoothing=config.label_smoothing)
+    crit = SmoothCrossEntropyLoss(config.label_smoothing)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
     scheduler = get_scheduler(optimizer, config.n_warmup_steps)
 
