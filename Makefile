@@ -1,4 +1,4 @@
-# make demo   train chapter 02 on handwritten digits and show what it has learned
+# make demo   train chapter 13 on Korean and English sentences, and translate some
 # make test   run all tests, as CI does
 #
 # Both make .venv first, if need be. README.md has the same as plain commands.
@@ -16,9 +16,13 @@ export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
 .PHONY: demo test test-long test-oldest format clean
 
 demo: $(VENV)/course
-	cd 02_mnist_tutorial && ../$(BIN)/python train.py --model_fn demo.pth
-	cd 02_mnist_tutorial && ../$(BIN)/python predict.py --model_fn demo.pth
-	@echo 'pictures: 02_mnist_tutorial/demo.png 02_mnist_tutorial/demo.predict.png'
+	cd 13_transformer && ../$(BIN)/python train.py --model_fn demo.pth
+	cd 13_transformer && ../$(BIN)/python translate.py --model_fn demo.pth \
+		--ref_fn sample/test.en < sample/test.ko > /dev/null
+	@cd 13_transformer && head -n 8 sample/test.ko
+	cd 13_transformer && head -n 8 sample/test.ko | ../$(BIN)/python translate.py \
+		--model_fn demo.pth --attention_fn demo.attention.png
+	@echo 'pictures: 13_transformer/demo.png 13_transformer/demo.attention.png'
 
 test: $(VENV)/development
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -457,6 +457,22 @@ def test_another_parent_is_of_no_use_without_the_file(course, write, run):
     assert run('check') == (1, [fault], [])
 
 
+def test_a_file_of_its_own_is_compared_with_none(course, write, run):
+    course()
+    write({'01_line/sample.py': 'NOUNS = 1\n', '02_digits/sample.py': 'NOUNS = 2\n'})
+    assert run('check')[0] == 1
+
+    own = '["02_digits".own_files]\n"sample.py" = "another grammar"\n'
+    course(listed=own)
+    assert run('check')[0] == 0
+    assert 'A file of its own: another grammar.' in run('show', '02_digits')[1]
+
+    course(listed=own.replace('sample', 'samples'))
+    status, lines, _ = run('check')
+    assert status == 1
+    assert "'samples.py' is listed, but 02_digits has no samples.py" in lines[-1]
+
+
 def test_a_file_may_have_several_parents(course, write, run):
     extra = '"data.py" = ["03_text", "04_words"]\n'
     course(listed=f'["03_text"]\n["04_words"]\n["02_digits".extra_parents]\n{extra}')
