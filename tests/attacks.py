@@ -70,7 +70,7 @@ REVIEWS = (
     *('--word_vec_size', '4', '--hidden_size', '4'),
 )
 TRANSLATOR = (
-    *('--train_fn', 'sample/test', '--vocab_size', '300', '--cache_dir', 'cache'),
+    *('--train_fn', 'sample/test', '--vocab_size', '700', '--cache_dir', 'cache'),
     *('--hidden_size', '4', '--n_layers', '1'),
 )
 CHAPTERS = [
