@@ -21,8 +21,8 @@ translate: sentences a second, from text to text, in batches of 64, beside
 - plain: the search of 13 with a network that keeps nothing from one step to the next,
   but computes all places of all hypotheses anew.
 - marian: MarianMTModel of transformers, of the same sizes, with generate(). It is not
-  trained (it is Post-LN, so our weights don't fit), but made to write translations of
-  the length that ours have in the mean of the same batch. Its text is not decoded.
+  trained (it is Post-LN, so our weights don't fit), but each of its translations is
+  made to end where ours of the same sentence does. Its text is not decoded.
 """
 
 import argparse
@@ -289,8 +289,15 @@ class Marian:
         )
         self.model = MarianMTModel(config).eval()
 
-    def translate(self, ids, beam_size, length):
-        """Translate a batch of sentences into so many tokens each."""
+    def translate(self, ids, beam_size, lengths):
+        """Translate a batch of sentences into so many tokens each, the end included."""
+        lengths = torch.tensor(lengths).repeat_interleave(beam_size)
+
+        def end(y, scores):
+            is_end = (y.size(1) >= lengths).unsqueeze(1)
+            is_eos = torch.arange(scores.size(1)) == 3
+            return scores.masked_fill(is_end != is_eos, -torch.inf)
+
         rows = [torch.tensor(row) % self.model.config.vocab_size for row in ids]
         x = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         return self.model.generate(
@@ -298,8 +305,8 @@ class Marian:
             attention_mask=(x != 0).long(),
             num_beams=beam_size,
             do_sample=False,
-            min_new_tokens=length,
-            max_new_tokens=length,
+            max_new_tokens=max(lengths.tolist()),
+            logits_processor=[end],
         )
 
 
@@ -323,8 +330,9 @@ def time_marian(translator, options, lines, texts, config):
     places = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     for begin in range(0, len(places), config.batch_size):
         batch = places[begin : begin + config.batch_size]
-        length = round(statistics.mean(lengths[i] for i in batch))
-        marian.translate([ids[i] for i in batch], config.beam_size, length)
+        marian.translate(
+            [ids[i] for i in batch], config.beam_size, [lengths[i] for i in batch]
+        )
     return time.perf_counter() - start
 
 
