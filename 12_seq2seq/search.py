@@ -51,9 +51,9 @@ def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
         A long tensor of shape (batch_size, max_length): the translations, each followed
         by nothing but eos_id.
     """
-    state = network.start(x, lengths, 1, max_length)
-    result = torch.full((len(x), max_length), eos_id, device=x.device)
     limits = get_limits(x, lengths, max_length)
+    state = network.start(x, lengths, 1, limits.max().item())
+    result = torch.full((len(x), max_length), eos_id, device=x.device)
     sentences = torch.arange(len(x), device=x.device)
     y = torch.full((len(x), 1), bos_id, device=x.device)
     for t in range(max_length - 1):
@@ -234,8 +234,8 @@ def beam_search(
         tokens: a long tensor of shape (batch_size, n_best, max_length): the
             translations, each followed by nothing but eos_id.
     """
-    state = network.start(x, lengths, beam_size, max_length)
     limits = get_limits(x, lengths, max_length)
+    state = network.start(x, lengths, beam_size, limits.max().item())
     board = Board(limits, beam_size, n_best, max_length, alpha, bos_id, eos_id)
     for _ in range(max_length):
         logits = network.step(board.last_tokens, state)
