@@ -50,7 +50,8 @@ def define_argparser():
         '--max_length',
         type=number(int, 2),
         default=150,
-        help='subwords of a sentence, and of its translation, at most',
+        help='subwords of a sentence, and of its translation, at most; of the latter, '
+        'never more than twice as many as the sentence has, and 10',
     )
     p.add_argument(
         '--batch_size', type=number(int, 1), default=64, help='sentences at a time'

@@ -94,8 +94,8 @@ class MultiHeadAttention(nn.Module):
 class Dropout(nn.Module):
     """Blanks out features at random, and scales the others up to make good for it.
 
-    The same as nn.Dropout, which spends a quarter of a training on random numbers when
-    it runs on the CPU. Here eight features share one, of which each gets 8 bits. So p
+    The same as nn.Dropout, which spends a sixth of a training on random numbers when it
+    runs on the CPU. Here eight features share one, of which each gets 8 bits. So p
     is rounded to a 256th.
 
     Arguments:

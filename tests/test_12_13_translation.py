@@ -181,6 +181,34 @@ def test_translations_are_not_longer_than_asked_for(chapter, name):
         assert (tokens[:, -1] == EOS).all()
 
 
+@settings(max_examples=20, deadline=None)
+@given(vocab_size=st.integers(1000, 1250), seed=st.integers(0, 99))
+def test_best_of_many(chapter, vocab_size, seed):
+    """In groups, as with topk, whether the groups come out even or not."""
+    generator = torch.Generator().manual_seed(seed)
+    log_p = torch.randn(2, 3, vocab_size, generator=generator).log_softmax(dim=-1)
+    expected = log_p.topk(5)
+    values, places = chapter.search.get_best(log_p, 5)
+    assert torch.equal(values, expected.values)
+    assert torch.equal(log_p.gather(2, places), values)
+
+
+def test_no_translation_is_endless(chapter, name):
+    """A network that never ends is stopped at twice the sentence, and 10."""
+    model = make_model(chapter, name, 9)
+    with torch.no_grad():
+        model.generator.weight[EOS] = 0
+        if getattr(model.generator, 'bias', None) is not None:
+            model.generator.bias[EOS] = -100
+    limits = chapter.search.get_limits(X, LENGTHS, 17)
+    assert limits.tolist() == [17, 14, 16]
+    _, tokens = chapter.search.beam_search(model, X, LENGTHS, BOS, EOS, 17, 2)
+    greedy = chapter.search.greedy_search(model, X, LENGTHS, BOS, EOS, 17)
+    for found in (tokens[:, 0], greedy):
+        for y, limit in zip(found, limits, strict=True):
+            assert len(until_end(y)) <= limit
+
+
 # ---- Networks
 
 
@@ -242,6 +270,23 @@ def test_tied_weights_are_one_tensor(chapter, name):
         sum(p.numel() for p in model.parameters()) for model in (tied, untied)
     )
     assert n_tied < n_untied
+
+
+@pytest.mark.parametrize('smoothing', [0.0, 0.1, 0.5])
+def test_loss_is_torchs(chapter, smoothing):
+    y = torch.tensor([1, 0, 4])
+    results = []
+    for crit in (
+        chapter.loss.SmoothCrossEntropyLoss(smoothing),
+        nn.CrossEntropyLoss(label_smoothing=smoothing),
+    ):
+        y_hat = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+        y_hat.requires_grad_()
+        loss = crit(y_hat, y)
+        (3 * loss).backward()
+        results.append((loss.detach(), y_hat.grad))
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
 
 
 # ---- Training
@@ -753,6 +798,22 @@ def test_waves_are_those_of_the_paper(transformer):
         assert table[t, 2 * i].item() == pytest.approx(math.sin(angle), abs=1e-4)
         assert table[t, 2 * i + 1].item() == pytest.approx(math.cos(angle), abs=1e-4)
     assert torch.equal(positions(290, 10), table[290:])
+
+
+@pytest.mark.parametrize('p', [0.1, 0.5])
+def test_dropout_blanks_a_share_and_keeps_the_mean(transformer, p):
+    dropout = transformer.Dropout(p)
+    torch.manual_seed(0)
+    x = torch.ones(999, 1001, requires_grad=True)
+    y = dropout(x)
+    y.sum().backward()
+    assert (y == 0).float().mean().item() == pytest.approx(p, abs=0.005)
+    assert y.mean().item() == pytest.approx(1.0, abs=0.005)
+    assert torch.equal(x.grad, y.detach())
+    # What is random follows from the seed; in evaluation, nothing is.
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x), y)
+    assert dropout.eval()(x) is x
 
 
 def test_learning_rate_rises_and_falls():
