@@ -22,7 +22,8 @@ MAX_LENGTH = 10_000
 # The learning rate times the window times how often the most frequent word is in a
 # step, at most. A word gets the sum of so many slopes, all computed at the same place;
 # of twice as many, vectors of small vocabularies have been seen to grow without end.
-MAX_STEP_SIZE = 1.0
+# What CBOW predicts a word from, a mean, changes less than a single word.
+MAX_STEP_SIZES = {'skipgram': 1.0, 'cbow': 2.0}
 
 
 def find_gensim_file(name):
@@ -255,7 +256,7 @@ class BlockDataset(Dataset):
         kept_counts = all_counts * keep_p
         max_share = (kept_counts.max() / kept_counts.sum()).item()
         step_size = max_share * config.window * max(config.lr, 1e-9)
-        self.max_batch_size = int(MAX_STEP_SIZE / step_size)
+        self.max_batch_size = int(MAX_STEP_SIZES[config.model] / step_size)
         self.keep_p = keep_p.to(device)
         self.noise_p = get_noise_p(all_counts).to(device)
         self.window = config.window
@@ -269,7 +270,6 @@ class BlockDataset(Dataset):
         distances[distances == 0] = 2 * len(places)
         self.distances = distances.int().to(device)
         # |self.distances| = (block_size, block_size + window * 2)
-        self.draw()
 
     def draw(self):
         """Draw for the next epoch: the words to keep, their windows, and the noise.
