@@ -22,8 +22,7 @@ MAX_LENGTH = 10_000
 # The learning rate times the window times how often the most frequent word is in a
 # step, at most. A word gets the sum of so many slopes, all computed at the same place;
 # of twice as many, vectors of small vocabularies have been seen to grow without end.
-# What CBOW predicts a word from, a mean, changes less than a single word.
-MAX_STEP_SIZES = {'skipgram': 1.0, 'cbow': 2.0}
+MAX_STEP_SIZE = 1.0
 
 
 def find_gensim_file(name):
@@ -254,9 +253,14 @@ class BlockDataset(Dataset):
         all_counts = torch.tensor(list(counts.values()))
         keep_p = get_keep_p(all_counts, config.sample)
         kept_counts = all_counts * keep_p
-        max_share = (kept_counts.max() / kept_counts.sum()).item()
-        step_size = max_share * config.window * max(config.lr, 1e-9)
-        self.max_batch_size = int(MAX_STEP_SIZES[config.model] / step_size)
+        shares = kept_counts / kept_counts.sum()
+        n_slopes = shares.max() * config.window
+        if config.model == 'cbow':
+            # A mean goes as far as the mean of its words, which are rarer than the
+            # most frequent one; and a word is predicted once, not once a neighbour.
+            n_slopes = max(shares.max(), (shares * shares).sum() * config.window)
+        step_size = float(n_slopes) * max(config.lr, 1e-9)
+        self.max_batch_size = int(MAX_STEP_SIZE / step_size)
         self.keep_p = keep_p.to(device)
         self.noise_p = get_noise_p(all_counts).to(device)
         self.window = config.window

@@ -70,7 +70,7 @@ def add_training_options(parser):
     p.add_argument(
         '--batch_size',
         type=number(int, 1),
-        default=1024,
+        default=2048,
         help='words a step; fewer if one word makes up much of the text',
     )
     p.add_argument(
