@@ -276,7 +276,7 @@ class BlockDataset(Dataset):
         # |self.distances| = (block_size, block_size + window * 2)
 
     def draw(self):
-        """Draw for the next epoch: the words to keep, their windows, and the noise.
+        """Draw, before each epoch: the words to keep, their windows, and the noise.
 
         Words are left out before the windows are laid, so that these reach farther.
         """
