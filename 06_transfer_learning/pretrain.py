@@ -27,7 +27,7 @@ from utils import (
 from weights import GLYPHS, get_glyphs_fn
 
 # How a backbone is pre-trained if nobody says otherwise.
-OPTIONS = {'seed': 0, 'n_images': 12_800, 'batch_size': 64, 'lr': 2e-3}
+OPTIONS = {'seed': 0, 'n_images': 25_600, 'batch_size': 64, 'lr': 2e-3}
 
 
 def define_argparser():
@@ -88,7 +88,7 @@ def learn(model, options, config):
     batch_size, lr = options['batch_size'], options['lr']
     n_steps = max(10, options['n_images'] // batch_size)
     crit = nn.CrossEntropyLoss()
-    optimizer = optim.AdamW(model.parameters(), lr=lr)
+    optimizer = optim.AdamW(model.parameters(), lr=lr, fused=True)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, lr, n_steps, pct_start=0.25)
     glyphs, labels = render_glyphs()
 
