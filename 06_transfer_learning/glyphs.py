@@ -1,5 +1,6 @@
 """Printed characters, written as if by hand: what a backbone is pre-trained on."""
 
+import functools
 import re
 import string
 from pathlib import Path
@@ -25,6 +26,7 @@ GLYPH_SIZE = 64
 NEIGHBOURS = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
 
 
+@functools.cache
 def render_glyphs():
     """Draw each character in each font, as large as fits and in the middle.
 

@@ -22,6 +22,7 @@ from chapters import copy_chapter, importable, load_chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.ndimage import label
 from sklearn.metrics import accuracy_score
 from torch import nn
 from torchvision import models
@@ -819,6 +820,32 @@ def test_every_font_draws_every_character(chapter):
     assert ((ink > 0.004) & (ink < 0.6)).all()
     first = {glyph.numpy().tobytes() for glyph in glyphs[:62]}
     assert len(first) > 55
+
+
+def test_thinned_strokes_hang_together(chapter):
+    """A line has as many parts and as many holes as the stroke it was."""
+    glyphs, _ = chapter.glyphs.render_glyphs()
+    n_printed = len(glyphs) // 4
+    strokes, lines = (
+        glyphs[start : start + 4 * 62, 0].numpy() > 100 for start in (0, n_printed)
+    )
+    everything, cross = np.ones((3, 3)), None
+    for stroke, line in zip(strokes, lines, strict=True):
+        assert not (line & ~stroke).any()
+        for ink, diagonals in ((True, everything), (False, cross)):
+            n_parts = [label(image == ink, diagonals)[1] for image in (stroke, line)]
+            assert n_parts[0] == n_parts[1]
+    # A pixel within a line is on its edge: there is paper above it, or beside it.
+    assert not (lines[:, 1:, 1:] & lines[:, :-1, :-1] & lines[:, 1:, :-1]
+                & lines[:, :-1, 1:]).any()  # fmt: skip
+    bar = torch.zeros(1, 1, 64, 64, dtype=torch.uint8)
+    bar[..., 10:50, 20:29] = 255
+    line = chapter.glyphs.thin(bar)
+    assert (line > 0).sum(dim=3).max() == 1
+    assert 30 < (line > 0).sum() < 40
+    assert (line[..., 24] > 0).sum() > 30
+    wide = chapter.glyphs.widen(line, 5)
+    assert (wide[0, 0, 30] > 0).nonzero().flatten().tolist() == [22, 23, 24, 25, 26]
 
 
 def test_no_two_batches_are_the_same(chapter):
