@@ -102,7 +102,7 @@ def measure_accuracy(chapter, config, folder):
             for way in [*config.ways, *(['linear'] if config.linear else [])]:
                 start = time.perf_counter()
                 accuracies = []
-                for seed in range(config.n_seeds):
+                for seed in config.seeds:
                     n_epochs = config.n_epochs or get_n_epochs(way, n_train)
                     options = get_config(
                         chapter,
@@ -115,6 +115,10 @@ def measure_accuracy(chapter, config, folder):
                     )
                     run = score_linear if way == 'linear' else score
                     accuracies.append(100 * run(chapter, options))
+                    print(
+                        f'{dataset} {n_train} {way} seed {seed}: {accuracies[-1]:.2f}',
+                        file=sys.stderr,
+                    )
                 spread = statistics.stdev(accuracies) if len(accuracies) > 1 else 0
                 print(
                     f'{dataset:8} {n_train:5} labels  {way:10}  '
@@ -212,7 +216,7 @@ def main():
     parser.add_argument('--n_train', nargs='+', type=int, default=list(N_EPOCHS))
     parser.add_argument('--ways', nargs='*', default=list(WAYS))
     parser.add_argument('--linear', action=argparse.BooleanOptionalAction, default=True)
-    parser.add_argument('--n_seeds', type=int, default=5)
+    parser.add_argument('--seeds', nargs='+', type=int, default=range(5))
     parser.add_argument('--n_epochs', type=int, help='the same for all ways')
     config = parser.parse_args()
 
