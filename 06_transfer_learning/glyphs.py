@@ -49,9 +49,9 @@ def render_glyphs():
                 glyphs.append(fit(image))
                 y.append(label)
     glyphs = torch.from_numpy(np.stack(glyphs)).unsqueeze(1)
-    # |glyphs| = (n_fonts * n_characters, 1, GLYPH_SIZE, GLYPH_SIZE)
+    # |glyphs| = (n_printed, 1, GLYPH_SIZE, GLYPH_SIZE)
     lines = thin(glyphs)
-    # |lines| = (n_fonts * n_characters, 1, GLYPH_SIZE, GLYPH_SIZE)
+    # |lines| = (n_printed, 1, GLYPH_SIZE, GLYPH_SIZE)
     pens = [widen(lines, width) for width in (1, 3, 5)]
     return torch.cat([glyphs, *pens]), torch.tensor(y).repeat(4)
 

@@ -3,9 +3,9 @@
     python pretrain.py --model_fn model.pth
     python pretrain.py --model_fn model.pth --model_name squeezenet --image_size 48
 
-The digits and letters of the fonts that matplotlib ships are drawn once. Each training
-batch bends, turns, thickens and dirties some of them in its own way, so no image is
-seen twice. The weights are saved beside --model_fn, as resnet.glyphs.32.pth.
+The digits and letters of the fonts that matplotlib ships are drawn once: as they are
+printed, and as three pens would write them. Each training batch bends, turns, thickens
+and dirties some of them in its own way, so no image is seen twice. The weights are saved beside --model_fn, as resnet.glyphs.32.pth.
 """
 
 import sys
