@@ -5,7 +5,8 @@
 
 The digits and letters of the fonts that matplotlib ships are drawn once: as they are
 printed, and as three pens would write them. Each training batch bends, turns, thickens
-and dirties some of them in its own way, so no image is seen twice. The weights are saved beside --model_fn, as resnet.glyphs.32.pth.
+and dirties some of them in its own way, so no image is seen twice. The weights are
+saved beside --model_fn, as resnet.glyphs.32.pth.
 """
 
 import sys
