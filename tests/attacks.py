@@ -138,6 +138,7 @@ SERVER.set_forkserver_preload(
         'torch._dynamo',
         'torch.utils.tensorboard',
         'torchvision.datasets',
+        'transformers.models.bert.modeling_bert',
     ]
 )
 
