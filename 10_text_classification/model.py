@@ -57,12 +57,29 @@ class PairEmbedding(nn.Module):
         return vectors
 
 
+def get_bag(x, lengths):
+    """Return the sum of the vectors of each text, in whatever order they stand.
+
+    Joulin et al. (2017) classify by this alone. Divided by the root of the length, it
+    is as large for long texts as for short ones.
+
+    Arguments:
+        x: the vectors, those of the padding zero.
+        lengths: how many vectors each text has.
+    """
+    # |x| = (batch_size, length, vec_size)
+    # |lengths| = (batch_size,)
+    bag = x.sum(dim=1) / lengths.to(x.device).sqrt().unsqueeze(1)
+    # |bag| = (batch_size, vec_size)
+    return bag
+
+
 class SequenceClassifier(nn.Module):
     """A bidirectional LSTM that reads a text token by token, and one linear layer.
 
     What is classified is the final state of both directions: the forward one ends at
     the last token, the backward one at the first. Packed, the padding behind the last
-    token does not exist for either.
+    token does not exist for either. Beside them stands the bag of all vectors.
 
     Arguments:
         embedding: gives each token its vector, and the padding zeros.
@@ -91,7 +108,7 @@ class SequenceClassifier(nn.Module):
             dropout=dropout_p if n_layers > 1 else 0.0,
         )
         self.dropout = nn.Dropout(dropout_p)
-        self.linear = nn.Linear(2 * hidden_size, output_size)
+        self.linear = nn.Linear(2 * hidden_size + embedding.vec_size, output_size)
 
     def forward(self, x, lengths):
         """Return the logits of a batch of texts.
@@ -104,13 +121,15 @@ class SequenceClassifier(nn.Module):
         # |lengths| = (batch_size,)
         x = self.dropout(self.embedding(x))
         # |x| = (batch_size, length, vec_size)
+        bag = get_bag(x, lengths)
+        # |bag| = (batch_size, vec_size)
         x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
 
         _, (h_n, _) = self.rnn(x)
         # |h_n| = (n_states, batch_size, hidden_size)
         # A state for each layer and direction: the last layer's two come last.
-        features = torch.cat([h_n[-2], h_n[-1]], dim=-1)
-        # |features| = (batch_size, hidden_size * 2)
+        features = torch.cat([h_n[-2], h_n[-1], bag], dim=-1)
+        # |features| = (batch_size, hidden_size * 2 + vec_size)
         y_hat = self.linear(self.dropout(features))
         # |y_hat| = (batch_size, output_size)
         return y_hat
@@ -120,7 +139,7 @@ class ConvolutionalClassifier(nn.Module):
     """Convolutions over windows of tokens, and the maximum of each over the text.
 
     Each filter looks for one pattern of so many tokens, wherever it stands; what counts
-    is where it fits best (Kim 2014).
+    is where it fits best (Kim 2014). Beside these maxima stands the bag of all vectors.
 
     Arguments:
         embedding: gives each token its vector, and the padding zeros.
@@ -146,7 +165,8 @@ class ConvolutionalClassifier(nn.Module):
             for size in window_sizes
         )
         self.dropout = nn.Dropout(dropout_p)
-        self.linear = nn.Linear(len(window_sizes) * n_filters, output_size)
+        n_features = len(window_sizes) * n_filters + embedding.vec_size
+        self.linear = nn.Linear(n_features, output_size)
 
     def forward(self, x, lengths):
         """Return the logits of a batch of texts.
@@ -157,11 +177,15 @@ class ConvolutionalClassifier(nn.Module):
         """
         # |x| = (batch_size, length)
         # |lengths| = (batch_size,)
-        x = self.dropout(self.embedding(x)).transpose(1, 2)
+        x = self.dropout(self.embedding(x))
+        # |x| = (batch_size, length, vec_size)
+        bag = get_bag(x, lengths)
+        # |bag| = (batch_size, vec_size)
+        x = x.transpose(1, 2)
         # |x| = (batch_size, vec_size, length)
 
-        features = [self.find(x, lengths, layer) for layer in self.convolutions]
-        features = torch.cat(features, dim=-1)
+        found = [self.find(x, lengths, layer) for layer in self.convolutions]
+        features = torch.cat([*found, bag], dim=-1)
         # |features| = (batch_size, n_features)
         y_hat = self.linear(self.dropout(features))
         # |y_hat| = (batch_size, output_size)

