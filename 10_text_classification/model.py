@@ -57,29 +57,12 @@ class PairEmbedding(nn.Module):
         return vectors
 
 
-def get_bag(x, lengths):
-    """Return the sum of the vectors of each text, in whatever order they stand.
-
-    Joulin et al. (2017) classify by this alone. Divided by the root of the length, it
-    is as large for long texts as for short ones.
-
-    Arguments:
-        x: the vectors, those of the padding zero.
-        lengths: how many vectors each text has.
-    """
-    # |x| = (batch_size, length, vec_size)
-    # |lengths| = (batch_size,)
-    bag = x.sum(dim=1) / lengths.to(x.device).sqrt().unsqueeze(1)
-    # |bag| = (batch_size, vec_size)
-    return bag
-
-
 class SequenceClassifier(nn.Module):
     """A bidirectional LSTM that reads a text token by token, and one linear layer.
 
     What is classified is the final state of both directions: the forward one ends at
     the last token, the backward one at the first. Packed, the padding behind the last
-    token does not exist for either. Beside them stands the bag of all vectors.
+    token does not exist for either.
 
     Arguments:
         embedding: gives each token its vector, and the padding zeros.
@@ -108,7 +91,7 @@ class SequenceClassifier(nn.Module):
             dropout=dropout_p if n_layers > 1 else 0.0,
         )
         self.dropout = nn.Dropout(dropout_p)
-        self.linear = nn.Linear(2 * hidden_size + embedding.vec_size, output_size)
+        self.linear = nn.Linear(2 * hidden_size, output_size)
 
     def forward(self, x, lengths):
         """Return the logits of a batch of texts.
@@ -121,15 +104,13 @@ class SequenceClassifier(nn.Module):
         # |lengths| = (batch_size,)
         x = self.dropout(self.embedding(x))
         # |x| = (batch_size, length, vec_size)
-        bag = get_bag(x, lengths)
-        # |bag| = (batch_size, vec_size)
         x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
 
         _, (h_n, _) = self.rnn(x)
         # |h_n| = (n_states, batch_size, hidden_size)
         # A state for each layer and direction: the last layer's two come last.
-        features = torch.cat([h_n[-2], h_n[-1], bag], dim=-1)
-        # |features| = (batch_size, hidden_size * 2 + vec_size)
+        features = torch.cat([h_n[-2], h_n[-1]], dim=-1)
+        # |features| = (batch_size, hidden_size * 2)
         y_hat = self.linear(self.dropout(features))
         # |y_hat| = (batch_size, output_size)
         return y_hat
@@ -139,7 +120,8 @@ class ConvolutionalClassifier(nn.Module):
     """Convolutions over windows of tokens, and the maximum of each over the text.
 
     Each filter looks for one pattern of so many tokens, wherever it stands; what counts
-    is where it fits best (Kim 2014). Beside these maxima stands the bag of all vectors.
+    is where it fits best (Kim 2014). A maximum does not count, so the sum of all
+    vectors stands beside these maxima; Joulin et al. (2017) classify by it alone.
 
     Arguments:
         embedding: gives each token its vector, and the padding zeros.
@@ -179,13 +161,14 @@ class ConvolutionalClassifier(nn.Module):
         # |lengths| = (batch_size,)
         x = self.dropout(self.embedding(x))
         # |x| = (batch_size, length, vec_size)
-        bag = get_bag(x, lengths)
-        # |bag| = (batch_size, vec_size)
+        # By the root of the length: long texts have no larger sums than short ones.
+        total = x.sum(dim=1) / lengths.to(x.device).sqrt().unsqueeze(1)
+        # |total| = (batch_size, vec_size)
         x = x.transpose(1, 2)
         # |x| = (batch_size, vec_size, length)
 
         found = [self.find(x, lengths, layer) for layer in self.convolutions]
-        features = torch.cat([*found, bag], dim=-1)
+        features = torch.cat([*found, total], dim=-1)
         # |features| = (batch_size, n_features)
         y_hat = self.linear(self.dropout(features))
         # |y_hat| = (batch_size, output_size)

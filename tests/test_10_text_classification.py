@@ -527,15 +527,14 @@ def test_sequence_classifier_takes_the_states_of_both_directions(chapter):
     ids = torch.tensor([LISTS[3]])
     vectors = model.embedding(ids)
     outputs, _ = model.rnn(vectors)
-    bag = vectors.sum(dim=1) / 4**0.5
-    features = torch.cat([outputs[:, -1, :6], outputs[:, 0, 6:], bag], dim=-1)
+    features = torch.cat([outputs[:, -1, :6], outputs[:, 0, 6:]], dim=-1)
 
     expected = model.linear(features)
     assert torch.allclose(model(ids, torch.tensor([4])), expected, atol=1e-6)
 
 
 def test_convolutional_classifier_is_the_formula(chapter):
-    """Kim 2014, equations 2 to 4, with zeros around the text, and the bag."""
+    """Kim 2014, equations 2 to 4, with zeros around the text, and the sum."""
     embedding = chapter.model.PairEmbedding(30, 8, 3, 50, pad_id=0)
     model = chapter.model.ConvolutionalClassifier(embedding, 3, [1, 3], 4, 0.0).eval()
     for ids in LISTS:
