@@ -37,8 +37,9 @@ def read_reviews():
 
 def make_random_encoder(pretrained, folder):
     """Write an encoder of the same form into a folder, its weights random."""
-    from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers import AutoConfig, AutoModel, AutoTokenizer, logging
 
+    logging.disable_progress_bar()
     torch.manual_seed(0)
     config = AutoConfig.from_pretrained(pretrained)
     AutoModel.from_config(config).save_pretrained(folder)
