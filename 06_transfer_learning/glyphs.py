@@ -1,5 +1,6 @@
 """Printed characters, written as if by hand: what a backbone is pre-trained on."""
 
+import functools
 import re
 import string
 from pathlib import Path
@@ -21,9 +22,16 @@ CLASSES += sorted(set(string.digits + string.ascii_letters) - set(''.join(CLASSE
 
 GLYPH_SIZE = 64
 
+# The neighbours of a pixel, clockwise from the one above it: row and column.
+NEIGHBOURS = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
 
+
+@functools.cache
 def render_glyphs():
     """Draw each character in each font, as large as fits and in the middle.
+
+    Once as it is printed, and three times as pens might write it, from a thin one to
+    a thick one: lines of the same width all along, as no printed stroke is.
 
     Returns:
         glyphs: a uint8 tensor of shape (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE), ink 255.
@@ -40,7 +48,12 @@ def render_glyphs():
                 ImageDraw.Draw(image).text((-left, -top), character, 255, font)
                 glyphs.append(fit(image))
                 y.append(label)
-    return torch.from_numpy(np.stack(glyphs)).unsqueeze(1), torch.tensor(y)
+    glyphs = torch.from_numpy(np.stack(glyphs)).unsqueeze(1)
+    # |glyphs| = (n_printed, 1, GLYPH_SIZE, GLYPH_SIZE)
+    lines = thin(glyphs)
+    # |lines| = (n_printed, 1, GLYPH_SIZE, GLYPH_SIZE)
+    pens = [widen(lines, width) for width in (1, 3, 5)]
+    return torch.cat([glyphs, *pens]), torch.tensor(y).repeat(4)
 
 
 def fit(image):
@@ -51,6 +64,57 @@ def fit(image):
     place = [(GLYPH_SIZE - n) // 2 for n in size]
     square.paste(image.resize(size, Image.Resampling.LANCZOS), place)
     return np.asarray(square)
+
+
+def thin(glyphs):
+    """Take pixels from the edges of strokes until lines of one pixel are left.
+
+    This is the algorithm of Zhang and Suen (1984): each round takes from the right and
+    from below first, then from the left and from above.
+
+    Arguments:
+        glyphs: a uint8 tensor of shape (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE).
+
+    Returns:
+        A tensor like glyphs, of 0 and 255.
+    """
+    x = (glyphs > 100).byte()
+    n_before = None
+    while x.sum() != n_before:
+        n_before = x.sum()
+        for may_go in find_edges():
+            # The eight neighbours of a pixel are the eight bits of a byte.
+            code = sum(
+                x.roll((-row, -column), dims=(2, 3)) << bit
+                for bit, (row, column) in enumerate(NEIGHBOURS)
+            )
+            # |code| = (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE)
+            x = x & ~may_go[code.int()]
+    return x * 255
+
+
+def find_edges():
+    """Say around which pixels a stroke stays whole if they go.
+
+    Returns:
+        Two bool tensors of shape (256,), by the bits of the NEIGHBOURS: of pixels at
+        the right or below, and of those at the left or above.
+    """
+    tables = [], []
+    for code in range(256):
+        bits = [code >> i & 1 for i in range(8)]
+        # An edge has paper on one side alone, and is not the end of a line.
+        n_sides = sum(bits[i - 1] < bits[i] for i in range(8))
+        is_edge = n_sides == 1 and 2 <= sum(bits) <= 6
+        above, right, below, left = bits[::2]
+        tables[0].append(is_edge and not right & below & (above | left))
+        tables[1].append(is_edge and not above & left & (right | below))
+    return [torch.tensor(table) for table in tables]
+
+
+def widen(lines, width):
+    """Draw over lines of one pixel with a pen of so many pixels."""
+    return functional.max_pool2d(lines.float(), width, 1, width // 2).byte()
 
 
 def draw_uniform(n, low, high):
@@ -100,7 +164,7 @@ def write_by_hand(x, image_size):
     size = (n, 1, image_size, image_size)
     grid = functional.affine_grid(matrix, size, align_corners=False)
     # |grid| = (batch_size, image_size, image_size, 2)
-    bend = torch.randn(n, 2, 5, 5) * draw_uniform(n, 0, 0.1)
+    bend = torch.randn(n, 2, 5, 5) * draw_uniform(n, 0, 0.13)
     bend = functional.interpolate(bend, size[2:], mode='bicubic', align_corners=True)
     # |bend| = (batch_size, 2, image_size, image_size)
     grid = grid + bend.permute(0, 2, 3, 1)
@@ -108,16 +172,32 @@ def write_by_hand(x, image_size):
 
 
 def add_paper(x):
-    """Put ink of any darkness on paper; every other one is coarse, shaded or grainy."""
+    """Put ink of any darkness on paper: clean, or else coarse, shaded or grainy."""
     n = len(x)
+    ink = draw_uniform(n, 0.6, 1)
+    clean = ink * x
     coarse = functional.adaptive_avg_pool2d(x, 10)
     coarse = functional.interpolate(coarse, x.shape[2:], mode='bicubic')
     x = x + (coarse - x) * draw_uniform(n, -1, 1).relu()
-    ink = draw_uniform(n, 0.6, 1)
     shade = torch.rand(n, 1, 3, 3) * draw_uniform(n, -0.4, 0.4).relu()
     shade = functional.interpolate(shade, x.shape[2:], mode='bicubic')
     grain = torch.randn_like(x) * draw_uniform(n, -0.1, 0.1).relu()
-    return (shade + (ink - shade) * x + grain).clamp(0, 1)
+    dirty = (shade + (ink - shade) * x + grain).clamp(0, 1)
+    return torch.where(torch.rand(n, 1, 1, 1) < 0.5, clean, dirty)
+
+
+def get_chances(y):
+    """Return how often each glyph is to be drawn: half of all drawn are digits.
+
+    There are five times as many letters. What prints like a digit counts as one.
+
+    Arguments:
+        y: a long tensor of shape (n_glyphs,), their classes.
+    """
+    has_digit = [any(c.isdigit() for c in characters) for characters in CLASSES]
+    is_digit = torch.tensor(has_digit)[y]
+    # |is_digit| = (n_glyphs,)
+    return torch.where(is_digit, 1 / is_digit.sum(), 1 / (~is_digit).sum())
 
 
 def draw_batch(glyphs, y, batch_size, image_size):
@@ -127,5 +207,6 @@ def draw_batch(glyphs, y, batch_size, image_size):
         x: a float tensor of shape (batch_size, 1, image_size, image_size), 0 to 1.
         y: a long tensor of shape (batch_size,), their classes.
     """
-    chosen = torch.randint(len(glyphs), (batch_size,))
+    chosen = get_chances(y).multinomial(batch_size, replacement=True)
+    # |chosen| = (batch_size,)
     return distort(glyphs[chosen] / 255, image_size), y[chosen]

@@ -95,6 +95,28 @@ def get_model(config, output_size):
     return TransferClassifier(backbone, n_features, output_size, config['freeze'])
 
 
+def get_parameter_groups(model, config):
+    """Give each part of a model the learning rate that becomes it.
+
+    The head begins with random weights, and has far to go. What a backbone has learned
+    is what it is there for, and large steps would shake it before the head is any use.
+
+    Arguments:
+        config: the options lr, backbone_lr, pretrained and weights_fn.
+
+    Returns:
+        What an optimizer takes: a list of two dicts.
+    """
+    is_trained = config.weights_fn or config.pretrained != 'none'
+    backbone_lr = config.backbone_lr
+    if backbone_lr is None:
+        backbone_lr = config.lr / 10 if is_trained else config.lr
+    return [
+        {'params': model.head.parameters(), 'lr': config.lr},
+        {'params': model.backbone.parameters(), 'lr': backbone_lr},
+    ]
+
+
 def count_parameters(model):
     """Say how many of a model's numbers an optimizer moves: '5,130 of 11,181,642'."""
     n_all = sum(p.numel() for p in model.parameters())

@@ -3,9 +3,10 @@
     python pretrain.py --model_fn model.pth
     python pretrain.py --model_fn model.pth --model_name squeezenet --image_size 48
 
-The digits and letters of the fonts that matplotlib ships are drawn once. Each training
-batch bends, turns, thickens and dirties some of them in its own way, so no image is
-seen twice. The weights are saved beside --model_fn, as resnet.glyphs.32.pth.
+The digits and letters of the fonts that matplotlib ships are drawn once: as they are
+printed, and as three pens would write them. Each training batch bends, turns, thickens
+and dirties some of them in its own way, so no image is seen twice. The weights are
+saved beside --model_fn, as resnet.glyphs.32.pth.
 """
 
 import sys
@@ -27,7 +28,7 @@ from utils import (
 from weights import GLYPHS, get_glyphs_fn
 
 # How a backbone is pre-trained if nobody says otherwise.
-OPTIONS = {'seed': 0, 'n_images': 12_800, 'batch_size': 64, 'lr': 2e-3}
+OPTIONS = {'seed': 0, 'n_images': 25_600, 'batch_size': 64, 'lr': 2e-3}
 
 
 def define_argparser():
@@ -88,7 +89,7 @@ def learn(model, options, config):
     batch_size, lr = options['batch_size'], options['lr']
     n_steps = max(10, options['n_images'] // batch_size)
     crit = nn.CrossEntropyLoss()
-    optimizer = optim.AdamW(model.parameters(), lr=lr)
+    optimizer = optim.AdamW(model.parameters(), lr=lr, fused=True)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, lr, n_steps, pct_start=0.25)
     glyphs, labels = render_glyphs()
 

@@ -72,7 +72,7 @@ def get_labels(table, class_names, fn):
     Raises:
         InputError: a label is none of the class names.
     """
-    y = pd.Categorical(table['label'], class_names).codes
+    y = pd.Index(class_names).get_indexer(table['label'])
     if (y < 0).any():
         line = table.index[y < 0][0]
         raise InputError(

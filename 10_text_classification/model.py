@@ -7,16 +7,54 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 
-def get_embedding(vocab_size, word_vec_size, pad_id):
+def get_embedding(n_vectors, vec_size, pad_id):
     """Return an embedding whose vectors are small, and that of the padding zero.
 
     Rare words are hardly moved from where they begin. With vectors as large as PyTorch
     makes them, they would drown the others in noise.
     """
-    embedding = nn.Embedding(vocab_size, word_vec_size, padding_idx=pad_id)
+    embedding = nn.Embedding(n_vectors, vec_size, padding_idx=pad_id)
     nn.init.normal_(embedding.weight, std=0.1)
     nn.init.zeros_(embedding.weight[pad_id])
     return embedding
+
+
+class PairEmbedding(nn.Module):
+    """Looks up the vector of each token, and one of the token and the one before it.
+
+    안 + 좋다 says what neither of the two says. There are too many pairs for a
+    vocabulary, so a number that is computed from both tokens chooses one of n_buckets
+    vectors, which strangers may share: 09's n-grams do the same.
+
+    Arguments:
+        vocab_size: the number of tokens in the vocabulary.
+        word_vec_size: the size of the vector of a token.
+        pair_vec_size: the size of the vector of a pair.
+        n_buckets: the number of vectors that all pairs share.
+        pad_id: the id of the padding, whose vectors are zero.
+    """
+
+    def __init__(self, vocab_size, word_vec_size, pair_vec_size, n_buckets, pad_id):
+        super().__init__()
+        self.words = get_embedding(vocab_size, word_vec_size, pad_id)
+        # One bucket more, the first, is for the padding.
+        self.pairs = get_embedding(1 + n_buckets, pair_vec_size, pad_id=0)
+        self.vec_size = word_vec_size + pair_vec_size
+        self.n_buckets = n_buckets
+        self.pad_id = pad_id
+
+    def forward(self, x):
+        """Return both vectors of each token, one behind the other."""
+        # |x| = (batch_size, length)
+        # Before the first token there is padding.
+        before = nn.functional.pad(x[:, :-1], (1, 0), value=self.pad_id)
+        # |before| = (batch_size, length)
+        buckets = 1 + (before * 1_000_003 + x) % self.n_buckets
+        # |buckets| = (batch_size, length)
+        buckets = buckets.masked_fill(x == self.pad_id, 0)
+        vectors = torch.cat([self.words(x), self.pairs(buckets)], dim=-1)
+        # |vectors| = (batch_size, length, vec_size)
+        return vectors
 
 
 class SequenceClassifier(nn.Module):
@@ -27,29 +65,25 @@ class SequenceClassifier(nn.Module):
     token does not exist for either.
 
     Arguments:
-        vocab_size: the number of tokens in the vocabulary.
+        embedding: gives each token its vector, and the padding zeros.
         output_size: the number of classes.
-        word_vec_size: the size of the vector of a token.
         hidden_size: the size of the state of each direction.
         n_layers: the number of LSTM layers.
         dropout_p: the probability of a feature to be blanked out in training.
-        pad_id: the id of the padding, whose vector stays zero.
     """
 
     def __init__(
         self,
-        vocab_size,
+        embedding,
         output_size,
-        word_vec_size,
         hidden_size,
         n_layers,
         dropout_p,
-        pad_id,
     ):
         super().__init__()
-        self.embedding = get_embedding(vocab_size, word_vec_size, pad_id)
+        self.embedding = embedding
         self.rnn = nn.LSTM(
-            word_vec_size,
+            embedding.vec_size,
             hidden_size,
             n_layers,
             batch_first=True,
@@ -69,7 +103,7 @@ class SequenceClassifier(nn.Module):
         # |x| = (batch_size, length)
         # |lengths| = (batch_size,)
         x = self.dropout(self.embedding(x))
-        # |x| = (batch_size, length, word_vec_size)
+        # |x| = (batch_size, length, vec_size)
         x = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
 
         _, (h_n, _) = self.rnn(x)
@@ -86,37 +120,35 @@ class ConvolutionalClassifier(nn.Module):
     """Convolutions over windows of tokens, and the maximum of each over the text.
 
     Each filter looks for one pattern of so many tokens, wherever it stands; what counts
-    is where it fits best (Kim 2014).
+    is where it fits best (Kim 2014). A maximum does not count, so the sum of all
+    vectors stands beside these maxima; Joulin et al. (2017) classify by it alone.
 
     Arguments:
-        vocab_size: the number of tokens in the vocabulary.
+        embedding: gives each token its vector, and the padding zeros.
         output_size: the number of classes.
-        word_vec_size: the size of the vector of a token.
         window_sizes: the numbers of tokens that a filter sees at once.
         n_filters: the number of filters for each window size.
         dropout_p: the probability of a feature to be blanked out in training.
-        pad_id: the id of the padding, whose vector stays zero.
     """
 
     def __init__(
         self,
-        vocab_size,
+        embedding,
         output_size,
-        word_vec_size,
         window_sizes,
         n_filters,
         dropout_p,
-        pad_id,
     ):
         super().__init__()
-        self.embedding = get_embedding(vocab_size, word_vec_size, pad_id)
+        self.embedding = embedding
         # Padded by a window less one: short texts have windows too.
         self.convolutions = nn.ModuleList(
-            nn.Conv1d(word_vec_size, n_filters, size, padding=size - 1)
+            nn.Conv1d(embedding.vec_size, n_filters, size, padding=size - 1)
             for size in window_sizes
         )
         self.dropout = nn.Dropout(dropout_p)
-        self.linear = nn.Linear(len(window_sizes) * n_filters, output_size)
+        n_features = len(window_sizes) * n_filters + embedding.vec_size
+        self.linear = nn.Linear(n_features, output_size)
 
     def forward(self, x, lengths):
         """Return the logits of a batch of texts.
@@ -127,11 +159,16 @@ class ConvolutionalClassifier(nn.Module):
         """
         # |x| = (batch_size, length)
         # |lengths| = (batch_size,)
-        x = self.dropout(self.embedding(x)).transpose(1, 2)
-        # |x| = (batch_size, word_vec_size, length)
+        x = self.dropout(self.embedding(x))
+        # |x| = (batch_size, length, vec_size)
+        # By the root of the length: long texts have no larger sums than short ones.
+        total = x.sum(dim=1) / lengths.to(x.device).sqrt().unsqueeze(1)
+        # |total| = (batch_size, vec_size)
+        x = x.transpose(1, 2)
+        # |x| = (batch_size, vec_size, length)
 
-        features = [self.find(x, lengths, layer) for layer in self.convolutions]
-        features = torch.cat(features, dim=-1)
+        found = [self.find(x, lengths, layer) for layer in self.convolutions]
+        features = torch.cat([*found, total], dim=-1)
         # |features| = (batch_size, n_features)
         y_hat = self.linear(self.dropout(features))
         # |y_hat| = (batch_size, output_size)
@@ -139,7 +176,7 @@ class ConvolutionalClassifier(nn.Module):
 
     def find(self, x, lengths, convolution):
         """Return how well each filter fits where it fits best (Kim 2014)."""
-        # |x| = (batch_size, word_vec_size, length)
+        # |x| = (batch_size, vec_size, length)
         # |lengths| = (batch_size,)
         z = convolution(x).relu()
         # |z| = (batch_size, n_filters, n_windows)
@@ -226,25 +263,29 @@ def get_model(config, output_size, vocabulary, encoder_config=None):
         encoder_config: of a pretrained encoder whose weights a checkpoint holds, as
             JSON; None: load the pretrained weights.
     """
+    if config['model'] != 'bert':
+        embedding = PairEmbedding(
+            vocab_size=len(vocabulary),
+            word_vec_size=config['word_vec_size'],
+            pair_vec_size=config['pair_vec_size'],
+            n_buckets=config['n_buckets'],
+            pad_id=vocabulary.pad_id,
+        )
     if config['model'] == 'rnn':
         return SequenceClassifier(
-            vocab_size=len(vocabulary),
+            embedding=embedding,
             output_size=output_size,
-            word_vec_size=config['word_vec_size'],
             hidden_size=config['hidden_size'],
             n_layers=config['n_layers'],
             dropout_p=config['dropout_p'],
-            pad_id=vocabulary.pad_id,
         )
     if config['model'] == 'cnn':
         return ConvolutionalClassifier(
-            vocab_size=len(vocabulary),
+            embedding=embedding,
             output_size=output_size,
-            word_vec_size=config['word_vec_size'],
             window_sizes=config['window_sizes'],
             n_filters=config['n_filters'],
             dropout_p=config['dropout_p'],
-            pad_id=vocabulary.pad_id,
         )
     if encoder_config is None:
         encoder = load_encoder(

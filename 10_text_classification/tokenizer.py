@@ -132,6 +132,8 @@ class PretrainedTokenizer:
                 f'downloaded or was before: {str(error).splitlines()[0]}'
             ) from error
         self.max_length = max_length
+        # Before the first cut: the library writes into its files how long it cut last.
+        self.files = self.read_files()
 
     def cut(self, texts):
         """Yield the tokens of each text, a list of strings."""
@@ -149,16 +151,23 @@ class PretrainedTokenizer:
             tokens[i] = token
         return Vocabulary(tokens, self.tokenizer.pad_token, self.tokenizer.unk_token)
 
-    def state_dict(self):
-        """Return plain data from which load_tokenizer() makes it again: its files."""
+    def read_files(self):
+        """Return the files from which the library makes the tokenizer again."""
         with tempfile.TemporaryDirectory() as folder:
             self.tokenizer.save_pretrained(folder)
-            files = {
+            return {
                 fn.relative_to(folder).as_posix(): to_tensor(fn.read_bytes())
                 for fn in Path(folder).rglob('*')
                 if fn.is_file()
             }
-        return {'kind': 'pretrained', 'files': files, 'max_length': self.max_length}
+
+    def state_dict(self):
+        """Return plain data from which load_tokenizer() makes it again: its files."""
+        return {
+            'kind': 'pretrained',
+            'files': self.files,
+            'max_length': self.max_length,
+        }
 
 
 def make_tokenizer(config, texts):

@@ -151,6 +151,18 @@ def add_model_options(parser):
     p.add_argument(
         '--word_vec_size', type=number(int, 1), default=128, help='of rnn and cnn'
     )
+    p.add_argument(
+        '--pair_vec_size',
+        type=number(int, 1),
+        default=32,
+        help='of rnn and cnn: size of the vector of two tokens side by side',
+    )
+    p.add_argument(
+        '--n_buckets',
+        type=number(int, 1, 100_000_000),
+        default=131_072,
+        help='vectors that all pairs share, by hashing',
+    )
     p.add_argument('--hidden_size', type=number(int, 1), default=128, help='of rnn')
     p.add_argument('--n_layers', type=number(int, 1), default=1, help='layers of rnn')
     p.add_argument(
@@ -187,7 +199,7 @@ def get_optimizer(model, lr, weight_decay):
         {'params': [p for p in params if p.dim() > 1], 'weight_decay': weight_decay},
         {'params': [p for p in params if p.dim() <= 1], 'weight_decay': 0.0},
     ]
-    return optim.AdamW(groups, lr)
+    return optim.AdamW(groups, lr, fused=True)
 
 
 def get_scheduler(optimizer, n_steps, warmup_ratio):

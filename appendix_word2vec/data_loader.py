@@ -253,8 +253,13 @@ class BlockDataset(Dataset):
         all_counts = torch.tensor(list(counts.values()))
         keep_p = get_keep_p(all_counts, config.sample)
         kept_counts = all_counts * keep_p
-        max_share = (kept_counts.max() / kept_counts.sum()).item()
-        step_size = max_share * config.window * max(config.lr, 1e-9)
+        shares = kept_counts / kept_counts.sum()
+        n_slopes = shares.max() * config.window
+        if config.model == 'cbow':
+            # A mean goes as far as the mean of its words, which are rarer than the
+            # most frequent one; and a word is predicted once, not once a neighbour.
+            n_slopes = max(shares.max(), (shares * shares).sum() * config.window)
+        step_size = float(n_slopes) * max(config.lr, 1e-9)
         self.max_batch_size = int(MAX_STEP_SIZE / step_size)
         self.keep_p = keep_p.to(device)
         self.noise_p = get_noise_p(all_counts).to(device)
@@ -269,10 +274,9 @@ class BlockDataset(Dataset):
         distances[distances == 0] = 2 * len(places)
         self.distances = distances.int().to(device)
         # |self.distances| = (block_size, block_size + window * 2)
-        self.draw()
 
     def draw(self):
-        """Draw for the next epoch: the words to keep, their windows, and the noise.
+        """Draw, before each epoch: the words to keep, their windows, and the noise.
 
         Words are left out before the windows are laid, so that these reach farther.
         """

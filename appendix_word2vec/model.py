@@ -132,27 +132,30 @@ class CBOW(NegativeSampling):
             words, is_pair, noise: as for SkipGram.
 
         Returns:
-            The words around; those to predict; the noise; is_pair; 1.0 for each word
-            with any around it, else 0.0; and the weights of the noise.
+            The words around; those to predict; the noise; is_pair; the same as weights
+            of a mean; 1.0 for each word with any around it, else 0.0; and the weights
+            of the noise.
         """
         # |words| = (n_blocks, block_size_with_margins)
         # |is_pair| = (n_blocks, block_size, block_size_with_margins)
         # |noise| = (n_blocks, n_noise)
-        is_true = is_pair.amax(dim=2, keepdim=True)
+        n_around = is_pair.sum(dim=2, keepdim=True)
+        # |n_around| = (n_blocks, block_size, 1)
+        is_true = n_around.clamp(max=1)
         # |is_true| = (n_blocks, block_size, 1)
+        mean_weight = is_pair / n_around.clamp(min=1)
+        # |mean_weight| = (n_blocks, block_size, block_size_with_margins)
         middle = get_middle(words, is_pair)
         # |middle| = (n_blocks, block_size)
         is_noise = middle.unsqueeze(2) != noise.unsqueeze(1)
         # |is_noise| = (n_blocks, block_size, n_noise)
         noise_weight = is_noise * (is_true * (self.n_negatives / noise.size(1)))
         # |noise_weight| = (n_blocks, block_size, n_noise)
-        return words, middle, noise, is_pair, is_true, noise_weight
+        return words, middle, noise, is_pair, mean_weight, is_true, noise_weight
 
-    def get_vectors(self, words, middle, noise, is_pair):
+    def get_vectors(self, words, middle, noise, mean_weight):
         """Return the means of the words around; output vectors of words and noise."""
-        n_around = is_pair.sum(dim=2, keepdim=True).clamp_(min=1)
-        # |n_around| = (n_blocks, block_size, 1)
-        v = is_pair @ functional.embedding(words, self.in_vectors) / n_around
+        v = mean_weight @ functional.embedding(words, self.in_vectors)
         # |v| = (n_blocks, block_size, word_vec_size)
         u_true = functional.embedding(middle, self.out_vectors)
         # |u_true| = (n_blocks, block_size, word_vec_size)
@@ -160,9 +163,11 @@ class CBOW(NegativeSampling):
         # |u_noise| = (n_blocks, n_noise, word_vec_size)
         return v, u_true, u_noise
 
-    def forward(self, words, middle, noise, is_pair, is_true, noise_weight):
+    def forward(
+        self, words, middle, noise, is_pair, mean_weight, is_true, noise_weight
+    ):
         """Return the sum of the losses of all words, and how many these are."""
-        v, u_true, u_noise = self.get_vectors(words, middle, noise, is_pair)
+        v, u_true, u_noise = self.get_vectors(words, middle, noise, mean_weight)
         true = (v * u_true).sum(dim=2, keepdim=True)
         # |true| = (n_blocks, block_size, 1)
         false = v @ u_noise.transpose(1, 2)
@@ -172,7 +177,9 @@ class CBOW(NegativeSampling):
         return loss, is_true.sum()
 
     @torch.no_grad()
-    def step(self, words, middle, noise, is_pair, is_true, noise_weight, lr):
+    def step(
+        self, words, middle, noise, is_pair, mean_weight, is_true, noise_weight, lr
+    ):
         """Move all vectors down the slope of forward(), by lr.
 
         The slopes of the scores are those of SkipGram. By the mean, each word around
@@ -180,14 +187,14 @@ class CBOW(NegativeSampling):
         gives each the whole slope, as if the learning rate were higher by the number of
         words around (Irsoy et al. 2021). So does this, to be comparable.
         """
-        v, u_true, u_noise = self.get_vectors(words, middle, noise, is_pair)
+        v, u_true, u_noise = self.get_vectors(words, middle, noise, mean_weight)
         true = (v * u_true).sum(dim=2, keepdim=True).sigmoid_()
         true.sub_(1).mul_(is_true).mul_(-lr)
         # |true| = (n_blocks, block_size, 1)
         false = (v @ u_noise.transpose(1, 2)).sigmoid_()
         false.mul_(noise_weight).mul_(-lr)
         # |false| = (n_blocks, block_size, n_noise)
-        v_slope = torch.baddbmm(true * u_true, false, u_noise)
+        v_slope = (false @ u_noise).addcmul_(true, u_true)
         # |v_slope| = (n_blocks, block_size, word_vec_size)
         add_rows(self.in_vectors, words, is_pair.transpose(1, 2) @ v_slope)
         add_rows(self.out_vectors, middle, true * v)

@@ -70,7 +70,7 @@ def add_training_options(parser):
     p.add_argument(
         '--batch_size',
         type=number(int, 1),
-        default=512,
+        default=2048,
         help='words a step; fewer if one word makes up much of the text',
     )
     p.add_argument(
@@ -92,7 +92,7 @@ def add_training_options(parser):
     p.add_argument(
         '--n_noise',
         type=number(int, 1, 10_000),
-        default=32,
+        default=16,
         help='noise words of a block, weighted as --n_negatives for each pair',
     )
     p.add_argument(

@@ -62,6 +62,7 @@ class Trainer:
 
     def _train(self, dataset, epoch):
         """Go through the text once; returns the mean loss of every hundredth step."""
+        dataset.draw()
         bar = tqdm(
             desc=f'epoch {epoch}',
             total=len(dataset) * self.config['block_size'],
@@ -89,7 +90,6 @@ class Trainer:
 
         A second thread prepares what comes next, for several steps at once.
         """
-        dataset.draw()
         batch_size = min(self.config['batch_size'], dataset.max_batch_size)
         n_blocks = max(1, batch_size // self.config['block_size'])
         starts = range(0, len(dataset), n_blocks * N_STEPS_AHEAD)

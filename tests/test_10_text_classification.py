@@ -24,7 +24,10 @@ from sklearn.metrics import accuracy_score, f1_score
 from torch import nn
 
 NAME = '10_text_classification'
-SMALL = ['--word_vec_size', '8', '--hidden_size', '6', '--n_filters', '4']
+SMALL = [
+    *('--word_vec_size', '8', '--pair_vec_size', '3', '--n_buckets', '50'),
+    *('--hidden_size', '6', '--n_filters', '4'),
+]
 REVIEWS = [
     ('good', '정말 좋았다'),
     ('bad', '너무 지루했다 ㅠㅠ'),
@@ -257,6 +260,10 @@ def test_tokenizers_travel_in_a_checkpoint(chapter, kind, tiny_bert, tmp_path):
     state = chapter.utils.load_checkpoint(fn, 'x')['state']
     again = chapter.tokenizer.load_tokenizer(state)
 
+    # To cut changes nothing: the cache finds by the tokenizer what it has cut.
+    for _ in range(2):
+        chapter.data_loader.cut_texts(again, texts, tmp_path / 'cache', 0)
+    assert len(list((tmp_path / 'cache').iterdir())) == 1
     assert list(again.cut(texts)) == list(tokenizer.cut(texts))
 
 
@@ -479,12 +486,44 @@ def test_vector_of_the_padding_stays_zero(chapter):
         )
         loss.backward()
         optimizer.step()
-        assert not model.embedding.weight[0].any()
-        assert model.embedding.weight.grad[1:].any(dim=1).all()
+        assert not model.embedding(torch.tensor([[2, 0, 0]]))[0, 1:].any()
+        for embedding in (model.embedding.words, model.embedding.pairs):
+            assert not embedding.weight[0].any()
+        assert model.embedding.words.weight.grad[1:].any(dim=1).all()
+        # Of two texts, the pairs: nothing 2, 2 1, 2 2.
+        assert model.embedding.pairs.weight.grad.any(dim=1).sum() == 3
+
+
+def test_vector_of_a_pair_is_that_of_the_token_and_the_one_before(chapter):
+    embedding = chapter.model.PairEmbedding(30, 4, 3, 1000, pad_id=0)
+    words, pairs = embedding(torch.tensor([[5, 6, 5, 6], [6, 5, 0, 0]])).split(
+        [4, 3], dim=-1
+    )
+
+    assert torch.equal(words[0, 0], embedding.words.weight[5])
+    # 6 after 5 is the same anywhere, but neither 5 after 6 nor 6 at the beginning.
+    assert torch.equal(pairs[0, 1], pairs[0, 3])
+    assert torch.equal(pairs[0, 2], pairs[1, 1])
+    different = [pairs[0, 0], pairs[0, 1], pairs[0, 2], pairs[1, 0]]
+    assert len({tuple(vector.tolist()) for vector in different}) == 4
+
+
+def test_pairs_are_spread_over_the_buckets(chapter):
+    """Of 10,000 pairs, as many share a bucket as if the buckets were drawn by lot."""
+    embedding = chapter.model.PairEmbedding(20_000, 1, 1, 2**17, pad_id=0)
+    buckets = []
+    embedding.pairs.register_forward_hook(lambda layer, x, y: buckets.append(*x))
+    embedding(torch.randint(1, 20_000, (10_000, 2)))
+    found = buckets[0][:, 1]
+
+    assert found.min() >= 1
+    assert found.max() <= 2**17
+    assert len(found.unique()) == pytest.approx(9627, abs=60)
 
 
 def test_sequence_classifier_takes_the_states_of_both_directions(chapter):
-    model = chapter.model.SequenceClassifier(30, 3, 8, 6, 2, 0.0, 0).eval()
+    embedding = chapter.model.PairEmbedding(30, 8, 3, 50, pad_id=0)
+    model = chapter.model.SequenceClassifier(embedding, 3, 6, 2, 0.0).eval()
     ids = torch.tensor([LISTS[3]])
     vectors = model.embedding(ids)
     outputs, _ = model.rnn(vectors)
@@ -495,13 +534,14 @@ def test_sequence_classifier_takes_the_states_of_both_directions(chapter):
 
 
 def test_convolutional_classifier_is_the_formula(chapter):
-    """Kim 2014, equations 2 to 4, with zeros before and behind the text."""
-    model = chapter.model.ConvolutionalClassifier(30, 3, 8, [1, 3], 4, 0.0, 0).eval()
+    """Kim 2014, equations 2 to 4, with zeros around the text, and the sum."""
+    embedding = chapter.model.PairEmbedding(30, 8, 3, 50, pad_id=0)
+    model = chapter.model.ConvolutionalClassifier(embedding, 3, [1, 3], 4, 0.0).eval()
     for ids in LISTS:
-        vectors = model.embedding(torch.tensor(ids))
+        vectors = model.embedding(torch.tensor([ids]))[0]
         features = []
         for convolution, size in zip(model.convolutions, [1, 3], strict=True):
-            zeros = torch.zeros(size - 1, 8)
+            zeros = torch.zeros(size - 1, 11)
             padded = torch.cat([zeros, vectors, zeros])
             windows = [padded[i : i + size] for i in range(len(padded) - size + 1)]
             c = torch.stack(
@@ -511,6 +551,7 @@ def test_convolutional_classifier_is_the_formula(chapter):
                 ]
             ).relu()
             features.append(c.amax(dim=0))
+        features.append(vectors.sum(dim=0) / len(ids) ** 0.5)
         expected = model.linear(torch.cat(features))
         assert torch.allclose(predict(model, [ids])[0], expected, atol=1e-5)
 
@@ -550,7 +591,8 @@ def test_gradients_are_clipped_after_they_are_unscaled(chapter, monkeypatch):
     results = []
     for is_scaled in (False, True):
         torch.manual_seed(0)
-        model = chapter.model.SequenceClassifier(9, 2, 4, 4, 1, 0.0, 0)
+        embedding = chapter.model.PairEmbedding(9, 4, 2, 50, pad_id=0)
+        model = chapter.model.SequenceClassifier(embedding, 2, 4, 1, 0.0)
         optimizer = chapter.train.get_optimizer(model, 0.1, 0.0)
         scheduler = chapter.train.get_scheduler(optimizer, 10, 0.1)
         config = get_config(chapter, '--verbose', 0, '--max_grad', 0.01)
