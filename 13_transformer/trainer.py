@@ -14,7 +14,7 @@ from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping, ProgressBar
 from ignite.metrics import Average, Loss
 from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import clip_grad_norm_, get_total_norm
+from torch.nn.utils import get_total_norm
 
 from utils import (
     InputError,
@@ -119,13 +119,12 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         grads = [p.grad for p in self.model.parameters() if p.grad is not None]
         n_targets = idist.all_reduce(self.n_targets) / idist.get_world_size()
-        torch._foreach_div_(grads, n_targets)
         self.n_targets = 0
 
-        # Clip
-        self.grad_norm = clip_grad_norm_(
-            self.model.parameters(), self.config['max_grad']
-        )
+        # Clip: the true gradients, not the scaled ones, in one pass with the division
+        self.grad_norm = get_total_norm(grads) / n_targets
+        excess = (self.grad_norm / self.config['max_grad']).clamp(min=1.0)
+        torch._foreach_div_(grads, excess * n_targets)
 
         # Step: left out if a gradient has overflowed
         self.scaler.step(self.optimizer)

@@ -303,20 +303,17 @@ def make_trainer(chapter, name, model, *arguments):
 
 
 def get_grads(trainer, batches):
-    """The gradients just before they are clipped, of each update."""
+    """The gradients with which each update is made."""
     seen = []
 
-    def look(parameters, max_norm):
-        seen.append([p.grad.clone() for p in parameters])
-        return torch.zeros(())
+    def look(optimizer, arguments, options):
+        seen.append([p.grad.clone() for p in trainer.model.parameters()])
 
-    with pytest.MonkeyPatch.context() as patch:
-        module = __import__(type(trainer).__module__)
-        patch.setattr(module, 'clip_grad_norm_', look)
-        state = trainer.trainer.state
-        state.epoch_length = len(batches)
-        for state.iteration, batch in enumerate(batches, 1):
-            trainer._train_step(trainer.trainer, batch)
+    trainer.optimizer.register_step_pre_hook(look)
+    state = trainer.trainer.state
+    state.epoch_length = len(batches)
+    for state.iteration, batch in enumerate(batches, 1):
+        trainer._train_step(trainer.trainer, batch)
     return seen
 
 
@@ -324,7 +321,8 @@ def test_micro_batches_are_the_whole_batch(chapter, name):
     """Three batches of unequal size, two an update: the last group is a partial one."""
     model = make_model(chapter, name, 9)
     batches = [get_batch(chapter, X_IDS[i : i + 1], Y_IDS[i : i + 1]) for i in range(3)]
-    trainer = make_trainer(chapter, name, model, '--iteration_per_update', 2)
+    options = ('--iteration_per_update', 2, '--max_grad', 1e9)
+    trainer = make_trainer(chapter, name, model, *options)
     updates = get_grads(trainer, batches)
     assert len(updates) == 2
 
@@ -656,18 +654,21 @@ def test_gradients_are_clipped_as_they_are(chapter, name):
     """Neither scaled up for fp16, nor as the sum over the tokens."""
     model = make_model(chapter, name, 9)
     batch = get_batch(chapter, X_IDS, Y_IDS)
-    norms = []
-    for scale in (1.0, 1024.0):
-        trainer = make_trainer(chapter, name, copy.deepcopy(model), '--max_grad', 1e-3)
-        trainer.scaler = torch.amp.GradScaler('cpu', init_scale=scale)
-        trainer.trainer.state.epoch_length = trainer.trainer.state.iteration = 1
-        output = trainer._train_step(trainer.trainer, batch)
-        norms.append(output['|grad|'].item())
-    model.zero_grad()
     loss = nn.functional.cross_entropy(model(*batch[:4]), batch[4])
     loss.backward()
-    expected = nn.utils.get_total_norm([p.grad for p in model.parameters()]).item()
-    assert norms == pytest.approx([expected, expected], rel=1e-4)
+    expected = [p.grad.clone() for p in model.parameters()]
+    for max_grad, scale in ((1e-3, 1.0), (1e-3, 1024.0), (1e3, 1024.0)):
+        trainer = make_trainer(
+            chapter, name, copy.deepcopy(model), '--max_grad', max_grad
+        )
+        trainer.optimizer.zero_grad()
+        trainer.scaler = torch.amp.GradScaler('cpu', init_scale=scale)
+        (found,) = get_grads(trainer, [batch])
+        norm = nn.utils.get_total_norm(expected).item()
+        assert trainer.grad_norm.item() == pytest.approx(norm, rel=1e-4)
+        factor = min(1.0, max_grad / norm)
+        for a, b in zip(found, expected, strict=True):
+            assert torch.allclose(a, factor * b, atol=1e-6 * max(1.0, norm))
 
 
 def test_two_processes_follow_one(name, digits, tmp_path):
