@@ -32,6 +32,7 @@ def define_argparser():
     p = get_argparser(description='Train a translator.')
     add_data_options(p)
     add_training_options(p)
+    add_update_options(p)
     add_model_options(p)
     return p
 
@@ -138,6 +139,11 @@ def add_training_options(parser):
         default='off',
         help='mixed precision: numbers of 16 bits where they do',
     )
+
+
+def add_update_options(parser):
+    """Add the options that say what a step is made of."""
+    p = parser.add_argument_group('updates')
     p.add_argument(
         '--batch_tokens',
         type=number(int, 0),

@@ -37,7 +37,7 @@ CHAPTERS = {
     '05_cnn': ('--channel_sizes', '2', '4', '--augment'),
     '06_transfer_learning': (
         *('--model_name', 'squeezenet', '--image_size', '17'),
-        *('--pretrained', 'none', '--freeze', '--augment'),
+        *('--pretrained', 'none', '--freeze', '--augment', '--lr', '0.0005'),
     ),
     '07_rnn': ('--hidden_size', '8', '--n_layers', '1', '--augment'),
     '10_text_classification': (

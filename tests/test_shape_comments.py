@@ -161,6 +161,8 @@ def exercise_translation(chapter, folder):
     translator = chapter.translate.Translator([model_fn], torch.device('cpu'))
     x, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
     chapter.search.greedy_search(translator, x, lengths, 2, 3, 9)
+    # Of a vocabulary that is large enough for groups.
+    chapter.search.get_best(torch.randn(2, 3, 1001), 5)
 
 
 # For each chapter with shape comments, a function that runs all the code they stand in,
