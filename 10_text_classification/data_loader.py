@@ -279,18 +279,22 @@ def get_loaders(config):
         for part in (train_table, valid_table)
     )
     vocabulary = make_vocabulary(config, tokenizer, train_tokens)
+    train_ids = encode_all(vocabulary, train_tokens, config.max_length, config.train_fn)
+    valid_ids = encode_all(vocabulary, valid_tokens, config.max_length, valid_fn)
+    if config.model != 'bert':
+        vocabulary.learn_n_grams(train_ids, config.max_n_gram, config.min_vocab_freq)
     train_loader, valid_loader = (
         get_loader(
-            encode_all(vocabulary, token_lists, config.max_length, fn),
+            id_lists,
             get_labels(part, class_names, fn),
             vocabulary.pad_id,
             config.batch_size,
             is_train,
             config.seed,
         )
-        for token_lists, part, fn, is_train in (
-            (train_tokens, train_table, config.train_fn, True),
-            (valid_tokens, valid_table, valid_fn, False),
+        for id_lists, part, fn, is_train in (
+            (train_ids, train_table, config.train_fn, True),
+            (valid_ids, valid_table, valid_fn, False),
         )
     )
     return train_loader, valid_loader, class_names, tokenizer, vocabulary

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from tokenizer import get_n_gram_keys
+
 
 def get_embedding(n_vectors, vec_size, pad_id):
     """Return an embedding whose vectors are small, and that of the padding zero.
@@ -19,40 +21,45 @@ def get_embedding(n_vectors, vec_size, pad_id):
     return embedding
 
 
-class PairEmbedding(nn.Module):
-    """Looks up the vector of each token, and one of the token and the one before it.
+class NGramEmbedding(nn.Module):
+    """Looks up the vector of each token, and those of the n-grams that it ends.
 
-    안 + 좋다 says what neither of the two says. There are too many pairs for a
-    vocabulary, so a number that is computed from both tokens chooses one of n_buckets
-    vectors, which strangers may share: 09's n-grams do the same.
+    안 + 좋다 says what neither of the two says. An n-gram that was too rare in training
+    has no vector of its own, but zeros.
 
     Arguments:
         vocab_size: the number of tokens in the vocabulary.
         word_vec_size: the size of the vector of a token.
-        pair_vec_size: the size of the vector of a pair.
-        n_buckets: the number of vectors that all pairs share.
-        pad_id: the id of the padding, whose vectors are zero.
+        n_gram_vec_size: the size of the vector of an n-gram.
+        n_grams: what the vocabulary has learned, see get_n_gram_keys().
+        pad_id: the id of the padding, whose vector is zero.
     """
 
-    def __init__(self, vocab_size, word_vec_size, pair_vec_size, n_buckets, pad_id):
+    def __init__(self, vocab_size, word_vec_size, n_gram_vec_size, n_grams, pad_id):
         super().__init__()
         self.words = get_embedding(vocab_size, word_vec_size, pad_id)
-        # One bucket more, the first, is for the padding.
-        self.pairs = get_embedding(1 + n_buckets, pair_vec_size, pad_id=0)
-        self.vec_size = word_vec_size + pair_vec_size
-        self.n_buckets = n_buckets
+        self.n_grams = nn.ModuleList(
+            get_embedding(len(known), n_gram_vec_size, pad_id=0) for known in n_grams
+        )
+        self.vec_size = word_vec_size + len(n_grams) * n_gram_vec_size
         self.pad_id = pad_id
+        for i, known in enumerate(n_grams):
+            self.register_buffer(f'known_{i}', known, persistent=False)
 
     def forward(self, x):
-        """Return both vectors of each token, one behind the other."""
+        """Return all vectors of each token, one behind the other."""
         # |x| = (batch_size, length)
-        # Before the first token there is padding.
-        before = nn.functional.pad(x[:, :-1], (1, 0), value=self.pad_id)
-        # |before| = (batch_size, length)
-        buckets = 1 + (before * 1_000_003 + x) % self.n_buckets
-        # |buckets| = (batch_size, length)
-        buckets = buckets.masked_fill(x == self.pad_id, 0)
-        vectors = torch.cat([self.words(x), self.pairs(buckets)], dim=-1)
+        vectors = [self.words(x)]
+        sizes = self.words.num_embeddings, len(self.n_grams)
+        for i, keys in enumerate(get_n_gram_keys(x, self.pad_id, *sizes)):
+            # |keys| = (batch_size, length)
+            known = self.get_buffer(f'known_{i}')
+            places = torch.searchsorted(known, keys).clamp(max=len(known) - 1)
+            # The first vector is that of all n-grams that are not known.
+            places = places.masked_fill(known[places] != keys, 0)
+            # |places| = (batch_size, length)
+            vectors.append(self.n_grams[i](places))
+        vectors = torch.cat(vectors, dim=-1)
         # |vectors| = (batch_size, length, vec_size)
         return vectors
 
@@ -259,16 +266,16 @@ def get_model(config, output_size, vocabulary, encoder_config=None):
     Arguments:
         config: the options of the training, a dict.
         output_size: the number of classes.
-        vocabulary: its length and its pad_id are what counts.
+        vocabulary: its length, its n_grams and its pad_id are what counts.
         encoder_config: of a pretrained encoder whose weights a checkpoint holds, as
             JSON; None: load the pretrained weights.
     """
     if config['model'] != 'bert':
-        embedding = PairEmbedding(
+        embedding = NGramEmbedding(
             vocab_size=len(vocabulary),
             word_vec_size=config['word_vec_size'],
-            pair_vec_size=config['pair_vec_size'],
-            n_buckets=config['n_buckets'],
+            n_gram_vec_size=config['n_gram_vec_size'],
+            n_grams=vocabulary.n_grams,
             pad_id=vocabulary.pad_id,
         )
     if config['model'] == 'rnn':

@@ -1,8 +1,8 @@
 """From text to tokens, from tokens to ids: what stands between a reader and a network.
 
-Four ways to cut a text: at its spaces, into Korean morphemes, into subwords learned
-from the training text, or as a pretrained model has learned it. A tokenizer is plain
-data plus a way to cut, so that it travels inside the checkpoint.
+Five ways to cut a text: at its spaces, into characters, into Korean morphemes, into
+subwords learned from the training text, or as a pretrained model has learned it. A
+tokenizer is plain data plus a way to cut, so that it travels inside the checkpoint.
 """
 
 import io
@@ -11,6 +11,10 @@ import tempfile
 import unicodedata
 from collections import Counter
 from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 
 from utils import InputError, batched, to_tensor
 
@@ -37,6 +41,19 @@ class SpaceTokenizer:
     def state_dict(self):
         """Return plain data from which load_tokenizer() makes it again."""
         return {'kind': 'space'}
+
+
+class CharacterTokenizer:
+    """Cuts into characters, of which a space is one: nothing can be misspelled."""
+
+    def cut(self, texts):
+        """Yield the tokens of each text, a list of strings."""
+        for text in texts:
+            yield list(refine(text))
+
+    def state_dict(self):
+        """Return plain data from which load_tokenizer() makes it again."""
+        return {'kind': 'character'}
 
 
 class KiwiTokenizer:
@@ -177,7 +194,7 @@ def make_tokenizer(config, texts):
     if config.tokenizer == 'sentencepiece':
         model = SentencePieceTokenizer.train(texts, config.max_vocab_size)
         return SentencePieceTokenizer(model)
-    return KiwiTokenizer() if config.tokenizer == 'kiwi' else SpaceTokenizer()
+    return load_tokenizer({'kind': config.tokenizer})
 
 
 def make_vocabulary(config, tokenizer, token_lists):
@@ -191,6 +208,8 @@ def load_tokenizer(state):
     """Make the tokenizer whose state_dict() a checkpoint holds."""
     if state['kind'] == 'space':
         return SpaceTokenizer()
+    if state['kind'] == 'character':
+        return CharacterTokenizer()
     if state['kind'] == 'kiwi':
         return KiwiTokenizer()
     if state['kind'] == 'sentencepiece':
@@ -208,6 +227,30 @@ def cut_characters(token):
     return [f'##{character}' for character in token]
 
 
+def get_n_gram_keys(x, pad_id, vocab_size, n_sizes):
+    """Return a number for each n-gram that ends at a token, another for each other one.
+
+    The ids of its tokens are the digits of the number, to the base vocab_size. Before
+    the first token of a text there is padding.
+
+    Arguments:
+        x: the ids of the tokens.
+        n_sizes: so many tensors of keys to return, of n = 2, 3 and so on.
+
+    Returns:
+        Long tensors of the shape of x.
+    """
+    # |x| = (batch_size, length)
+    keys, all_keys = x, []
+    for n in range(1, n_sizes + 1):
+        before = nn.functional.pad(x, (n, 0), value=pad_id)[:, : x.size(1)]
+        # |before| = (batch_size, length)
+        keys = keys * vocab_size + before
+        # |keys| = (batch_size, length)
+        all_keys.append(keys)
+    return all_keys
+
+
 class Vocabulary:
     """Which token has which id: its place in a list.
 
@@ -215,10 +258,12 @@ class Vocabulary:
         tokens: a list of different strings.
         pad: the token that fills up short texts.
         unknown: the token that stands for all that are not in the list.
+        n_grams: what learn_n_grams() has found.
     """
 
-    def __init__(self, tokens, pad='<pad>', unknown='<unk>'):
+    def __init__(self, tokens, pad='<pad>', unknown='<unk>', n_grams=()):
         self.tokens, self.pad, self.unknown = tokens, pad, unknown
+        self.n_grams = list(n_grams)
         self.ids = {token: i for i, token in enumerate(tokens)}
         self.pad_id, self.unknown_id = self.ids[pad], self.ids[unknown]
 
@@ -257,6 +302,42 @@ class Vocabulary:
             ids += [self.ids.get(piece, self.unknown_id) for piece in pieces]
         return ids or [self.unknown_id]
 
+    def learn_n_grams(self, id_lists, max_n_gram, min_freq):
+        """Find the n-grams that are frequent enough to be known.
+
+        They are put into n_grams: for each n from 2 up, a sorted long tensor of their
+        keys, and before them -1, which is the key of none.
+
+        Arguments:
+            id_lists: the token ids of each text.
+            max_n_gram: the number of tokens of the longest ones; 1: there are none.
+            min_freq: what is rarer is not known.
+
+        Raises:
+            InputError: the keys of so many tokens are too large for 64 bits.
+        """
+        if len(self) ** max_n_gram >= 2**63:
+            raise InputError(
+                f'--max_n_gram {max_n_gram}: too many tokens in a row for a vocabulary '
+                f'of {len(self)}'
+            )
+        found = [[] for _ in range(max_n_gram - 1)]
+        for chunk in batched(id_lists, 1000):
+            x = pad_sequence([torch.tensor(ids) for ids in chunk], True, self.pad_id)
+            # |x| = (chunk_size, length)
+            all_keys = get_n_gram_keys(x, self.pad_id, len(self), max_n_gram - 1)
+            for keys, rows in zip(all_keys, found, strict=True):
+                rows.append(keys[x != self.pad_id])
+        for rows in found:
+            keys, counts = torch.cat(rows).unique(return_counts=True)
+            keys = keys[counts >= min_freq]
+            self.n_grams.append(nn.functional.pad(keys, (1, 0), value=-1))
+
     def state_dict(self):
         """Return plain data: Vocabulary(**state) makes it again."""
-        return {'tokens': self.tokens, 'pad': self.pad, 'unknown': self.unknown}
+        return {
+            'tokens': self.tokens,
+            'pad': self.pad,
+            'unknown': self.unknown,
+            'n_grams': self.n_grams,
+        }

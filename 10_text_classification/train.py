@@ -23,6 +23,14 @@ from utils import (
     set_seed,
 )
 
+# Of options that are not given, what suits each network.
+DEFAULTS = {
+    'tokenizer': {'rnn': 'kiwi', 'cnn': 'character', 'bert': None},
+    'max_n_gram': {'rnn': 2, 'cnn': 4, 'bert': None},
+    'lr': {'rnn': 2e-3, 'cnn': 2e-3, 'bert': 5e-5},
+    'weight_decay': {'rnn': 0.25, 'cnn': 0.25, 'bert': 0.01},
+}
+
 
 def define_argparser():
     """Return the parser of the command line."""
@@ -52,15 +60,15 @@ def add_data_options(parser):
     )
     p.add_argument(
         '--tokenizer',
-        choices=['kiwi', 'sentencepiece', 'space'],
-        default='kiwi',
-        help='how to cut a text: Korean morphemes, subwords, or what spaces separate',
+        choices=['kiwi', 'sentencepiece', 'space', 'character'],
+        help='how to cut a text: Korean morphemes, subwords, what spaces separate, or '
+        'characters; None: kiwi, of cnn character',
     )
     p.add_argument(
         '--min_vocab_freq',
         type=number(int, 1),
         default=2,
-        help='how often a token must occur to be learned',
+        help='how often a token, or an n-gram, must occur to be learned',
     )
     p.add_argument(
         '--max_vocab_size', type=number(int, 3), default=30000, help='tokens at most'
@@ -82,7 +90,7 @@ def add_training_options(parser):
     p.add_argument(
         '--seed', type=number(int, 0), default=0, help='of all that is random'
     )
-    p.add_argument('--n_epochs', type=number(int, 1), default=5, help='times all data')
+    p.add_argument('--n_epochs', type=number(int, 1), default=3, help='times all data')
     p.add_argument(
         '--batch_size',
         type=number(int, 1),
@@ -92,7 +100,7 @@ def add_training_options(parser):
     p.add_argument(
         '--lr',
         type=number(float, 0.0),
-        help='highest learning rate; None: 1e-3, of bert 5e-5',
+        help='highest learning rate; None: 2e-3, of bert 5e-5',
     )
     p.add_argument(
         '--verbose',
@@ -126,7 +134,9 @@ def add_training_options(parser):
         help='share of the steps in which the learning rate rises; then it falls',
     )
     p.add_argument(
-        '--weight_decay', type=number(float, 0.0), default=0.01, help='of AdamW'
+        '--weight_decay',
+        type=number(float, 0.0),
+        help='of AdamW; None: 0.25, of bert 0.01',
     )
     p.add_argument(
         '--amp',
@@ -149,21 +159,18 @@ def add_model_options(parser):
         help='share of the word vectors and features to blank out, not of bert',
     )
     p.add_argument(
-        '--word_vec_size', type=number(int, 1), default=128, help='of rnn and cnn'
+        '--word_vec_size', type=number(int, 1), default=64, help='of rnn and cnn'
     )
     p.add_argument(
-        '--pair_vec_size',
+        '--max_n_gram',
         type=number(int, 1),
-        default=32,
-        help='of rnn and cnn: size of the vector of two tokens side by side',
+        help='of rnn and cnn: up to so many tokens in a row have a vector; '
+        'None: 2, of cnn 4',
     )
     p.add_argument(
-        '--n_buckets',
-        type=number(int, 1, 100_000_000),
-        default=131_072,
-        help='vectors that all pairs share, by hashing',
+        '--n_gram_vec_size', type=number(int, 1), default=32, help='its size'
     )
-    p.add_argument('--hidden_size', type=number(int, 1), default=128, help='of rnn')
+    p.add_argument('--hidden_size', type=number(int, 1), default=64, help='of rnn')
     p.add_argument('--n_layers', type=number(int, 1), default=1, help='layers of rnn')
     p.add_argument(
         '--window_sizes',
@@ -175,7 +182,7 @@ def add_model_options(parser):
     p.add_argument(
         '--n_filters',
         type=number(int, 1),
-        default=128,
+        default=64,
         help='filters of cnn for each window size',
     )
     p.add_argument(
@@ -188,6 +195,13 @@ def add_model_options(parser):
         action='store_true',
         help='bert in less memory, but slower',
     )
+
+
+def fill_in(config):
+    """Give the options that were not given the values of DEFAULTS."""
+    for name, values in DEFAULTS.items():
+        if getattr(config, name) is None:
+            setattr(config, name, values[config.model])
 
 
 def get_optimizer(model, lr, weight_decay):
@@ -225,6 +239,7 @@ def main(config):
     from model import get_encoder_config, get_model
     from trainer import Trainer
 
+    fill_in(config)
     check_model_fn(config.model_fn)
     set_seed(config.seed)
     device = get_device(config.gpu_id)
@@ -236,8 +251,7 @@ def main(config):
     # Model, criterion and optimizer
     model = get_model(vars(config), len(class_names), vocabulary).to(device)
     crit = nn.CrossEntropyLoss()
-    lr = config.lr or (5e-5 if config.model == 'bert' else 1e-3)
-    optimizer = get_optimizer(model, lr, config.weight_decay)
+    optimizer = get_optimizer(model, config.lr, config.weight_decay)
     n_steps = config.n_epochs * len(train_loader)
     scheduler = get_scheduler(optimizer, n_steps, config.warmup_ratio)
 

@@ -37,7 +37,9 @@ def get_config(arguments, folder, model):
     ]
     if arguments.pretrained_model_name:
         options += ['--pretrained_model_name', arguments.pretrained_model_name]
-    return train.define_argparser().parse_args(list(map(str, options)))
+    config = train.define_argparser().parse_args(list(map(str, options)))
+    train.fill_in(config)
+    return config
 
 
 def get_parts(config, table):

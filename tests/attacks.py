@@ -67,7 +67,7 @@ BACKBONE = (
 )
 REVIEWS = (
     *('--train_fn', 'sample/test.tsv', '--tokenizer', 'space', '--cache_dir', 'cache'),
-    *('--word_vec_size', '4', '--hidden_size', '4', '--n_buckets', '50'),
+    *('--word_vec_size', '4', '--hidden_size', '4'),
 )
 TRANSLATOR = (
     *('--train_fn', 'sample/test', '--vocab_size', '700', '--cache_dir', 'cache'),

@@ -6,6 +6,7 @@ import io
 import re
 import sys
 import threading
+from collections import Counter
 from contextlib import contextmanager
 
 import pytest
@@ -25,7 +26,7 @@ from torch import nn
 
 NAME = '10_text_classification'
 SMALL = [
-    *('--word_vec_size', '8', '--pair_vec_size', '3', '--n_buckets', '50'),
+    *('--word_vec_size', '8', '--n_gram_vec_size', '3'),
     *('--hidden_size', '6', '--n_filters', '4'),
 ]
 REVIEWS = [
@@ -55,7 +56,9 @@ def table_fn(tmp_path):
 
 
 def get_config(chapter, *arguments):
-    return chapter.train.define_argparser().parse_args([str(a) for a in arguments])
+    config = chapter.train.define_argparser().parse_args([str(a) for a in arguments])
+    chapter.train.fill_in(config)
+    return config
 
 
 def train(chapter, folder, table_fn, *arguments):
@@ -230,6 +233,15 @@ def test_refine(chapter):
     assert refine('한글') == '한글'
 
 
+def test_characters_are_all_there_spaces_too(chapter):
+    texts = ['너무 좋다', 'ㅋㅋㅋㅋ  a\tb', '']
+    tokenizer = chapter.tokenizer.CharacterTokenizer()
+    assert [''.join(tokens) for tokens in tokenizer.cut(texts)] == [
+        chapter.tokenizer.refine(text) for text in texts
+    ]
+    assert next(tokenizer.cut(texts)) == ['너', '무', ' ', '좋', '다']
+
+
 def test_kiwi_gives_morphemes(kiwi):
     tokens = next(kiwi.cut(['재미있었다']))
     assert len(tokens) >= 3
@@ -246,7 +258,9 @@ def test_sentencepiece_loses_nothing(chapter):
         )
 
 
-@pytest.mark.parametrize('kind', ['space', 'kiwi', 'sentencepiece', 'pretrained'])
+@pytest.mark.parametrize(
+    'kind', ['space', 'character', 'kiwi', 'sentencepiece', 'pretrained']
+)
 def test_tokenizers_travel_in_a_checkpoint(chapter, kind, tiny_bert, tmp_path):
     texts = [text for _, text in REVIEWS] * 5
     arguments = ['--tokenizer', kind, '--max_vocab_size', 80]
@@ -429,6 +443,8 @@ def model(request, chapter, tiny_bert):
         *('--model', request.param, '--pretrained_model_name', tiny_bert, *SMALL),
     )
     vocabulary = chapter.tokenizer.Vocabulary(['<pad>', '<unk>', *map(str, range(28))])
+    if request.param != 'bert':
+        vocabulary.learn_n_grams(LISTS, config.max_n_gram, 1)
     torch.manual_seed(1)
     return chapter.model.get_model(vars(config), 3, vocabulary).eval()
 
@@ -476,8 +492,9 @@ def test_logits_are_no_probabilities(model):
 
 def test_vector_of_the_padding_stays_zero(chapter):
     for kind in ('rnn', 'cnn'):
-        config = get_config(chapter, '--model', kind, *SMALL)
+        config = get_config(chapter, '--model', kind, *SMALL, '--dropout_p', 0.0)
         vocabulary = chapter.tokenizer.Vocabulary(['<pad>', '<unk>', 'a'])
+        vocabulary.learn_n_grams([[2, 1], [2, 2, 2, 2]], config.max_n_gram, 1)
         model = chapter.model.get_model(vars(config), 2, vocabulary)
         optimizer = chapter.train.get_optimizer(model, 0.1, 0.1)
         x = torch.tensor([[2, 1, 0, 0], [2, 2, 2, 2]])
@@ -487,42 +504,100 @@ def test_vector_of_the_padding_stays_zero(chapter):
         loss.backward()
         optimizer.step()
         assert not model.embedding(torch.tensor([[2, 0, 0]]))[0, 1:].any()
-        for embedding in (model.embedding.words, model.embedding.pairs):
+        for embedding in (model.embedding.words, *model.embedding.n_grams):
             assert not embedding.weight[0].any()
         assert model.embedding.words.weight.grad[1:].any(dim=1).all()
-        # Of two texts, the pairs: nothing 2, 2 1, 2 2.
-        assert model.embedding.pairs.weight.grad.any(dim=1).sum() == 3
+        # With a dot for nothing: .2, 21 and 22; ..2, .21, .22 and 222; and so on.
+        n_found = [
+            embedding.weight.grad.any(dim=1).sum()
+            for embedding in model.embedding.n_grams
+        ]
+        assert n_found == [3, 4, 5][: len(n_found)]
 
 
-def test_vector_of_a_pair_is_that_of_the_token_and_the_one_before(chapter):
-    embedding = chapter.model.PairEmbedding(30, 4, 3, 1000, pad_id=0)
-    words, pairs = embedding(torch.tensor([[5, 6, 5, 6], [6, 5, 0, 0]])).split(
-        [4, 3], dim=-1
-    )
+def get_embedding(chapter, vocab_size, sizes, max_n_gram=2, id_lists=LISTS):
+    """Return an NGramEmbedding that knows the n-grams of some texts."""
+    tokens = ['<pad>', '<unk>', *map(str, range(2, vocab_size))]
+    vocabulary = chapter.tokenizer.Vocabulary(tokens)
+    vocabulary.learn_n_grams(id_lists, max_n_gram, 1)
+    return chapter.model.NGramEmbedding(vocab_size, *sizes, vocabulary.n_grams, 0)
+
+
+def test_vector_of_an_n_gram_is_that_of_its_tokens_in_their_order(chapter):
+    lists = [[5, 6, 5, 6, 5], [6, 5]]
+    embedding = get_embedding(chapter, 30, (4, 3), 3, lists)
+    x = torch.tensor([[5, 6, 5, 6, 5], [6, 5, 0, 0, 0]])
+    words, pairs, triples = embedding(x).split([4, 3, 3], dim=-1)
 
     assert torch.equal(words[0, 0], embedding.words.weight[5])
     # 6 after 5 is the same anywhere, but neither 5 after 6 nor 6 at the beginning.
     assert torch.equal(pairs[0, 1], pairs[0, 3])
     assert torch.equal(pairs[0, 2], pairs[1, 1])
+    assert torch.equal(triples[0, 2], triples[0, 4])
     different = [pairs[0, 0], pairs[0, 1], pairs[0, 2], pairs[1, 0]]
-    assert len({tuple(vector.tolist()) for vector in different}) == 4
+    different += [triples[0, 0], triples[0, 1], triples[0, 2], triples[0, 3]]
+    different += [triples[1, 0], triples[1, 1]]
+    assert len({tuple(vector.tolist()) for vector in different}) == 10
+    assert all(vector.any() for vector in different)
+    # Padding is no part of a text; of unknown n-grams nothing is known.
+    assert not pairs[1, 2:].any()
+    assert not triples[1, 2:].any()
+    unknown = embedding(torch.tensor([[5, 5, 7]]))[0, 1:, 4:]
+    assert not unknown.any()
 
 
-def test_pairs_are_spread_over_the_buckets(chapter):
-    """Of 10,000 pairs, as many share a bucket as if the buckets were drawn by lot."""
-    embedding = chapter.model.PairEmbedding(20_000, 1, 1, 2**17, pad_id=0)
-    buckets = []
-    embedding.pairs.register_forward_hook(lambda layer, x, y: buckets.append(*x))
-    embedding(torch.randint(1, 20_000, (10_000, 2)))
-    found = buckets[0][:, 1]
+@pytest.mark.parametrize('min_freq', [1, 2, 3])
+def test_known_n_grams_are_those_that_are_frequent(chapter, min_freq):
+    """Beside a count by hand."""
+    generator = torch.Generator().manual_seed(0)
+    lists = [
+        torch.randint(1, 6, (n,), generator=generator).tolist() for n in range(1, 40)
+    ]
+    vocabulary = chapter.tokenizer.Vocabulary(['<pad>', '<unk>', *'abcd'])
+    vocabulary.learn_n_grams(lists, 4, min_freq)
+    for n, known in enumerate(vocabulary.n_grams, 2):
+        counts = Counter(
+            tuple(reversed(([0] * n + ids)[i + 1 : i + 1 + n]))
+            for ids in lists
+            for i in range(len(ids))
+        )
+        frequent = [gram for gram, count in counts.items() if count >= min_freq]
+        keys = sum(torch.tensor(frequent)[:, i] * 6 ** (n - 1 - i) for i in range(n))
+        assert known[0] == -1
+        assert torch.equal(known[1:], keys.sort().values)
 
-    assert found.min() >= 1
-    assert found.max() <= 2**17
-    assert len(found.unique()) == pytest.approx(9627, abs=60)
+
+def test_n_grams_need_keys_of_64_bits(chapter):
+    vocabulary = chapter.tokenizer.Vocabulary(['<pad>', '<unk>', *map(str, range(998))])
+    vocabulary.learn_n_grams([[2, 3]], 6, 1)
+    with pytest.raises(chapter.utils.InputError, match='--max_n_gram 7'):
+        vocabulary.learn_n_grams([[2, 3]], 7, 1)
+
+
+def test_where_all_n_grams_are_rare_none_is_known(chapter):
+    vocabulary = chapter.tokenizer.Vocabulary(['<pad>', '<unk>', 'a', 'b'])
+    vocabulary.learn_n_grams([[2, 3]], 2, 2)
+    embedding = chapter.model.NGramEmbedding(4, 5, 3, vocabulary.n_grams, 0)
+    assert not embedding(torch.tensor([[2, 3]]))[:, :, 5:].any()
+
+
+def test_without_n_grams_tokens_have_their_own_vector_alone(chapter):
+    embedding = get_embedding(chapter, 30, (4, 3), 1)
+    x = torch.tensor([[5, 6], [6, 0]])
+    assert torch.equal(embedding(x), embedding.words(x))
+
+
+def test_options_that_were_not_given_suit_the_network(chapter):
+    config = get_config(chapter, '--model', 'cnn', '--lr', 0.5)
+    assert (config.lr, config.tokenizer, config.max_n_gram) == (0.5, 'character', 4)
+    config = get_config(chapter, '--weight_decay', 0.0)
+    assert (config.lr, config.tokenizer, config.weight_decay) == (2e-3, 'kiwi', 0.0)
+    config = get_config(chapter, '--model', 'bert')
+    assert (config.lr, config.weight_decay) == (5e-5, 0.01)
 
 
 def test_sequence_classifier_takes_the_states_of_both_directions(chapter):
-    embedding = chapter.model.PairEmbedding(30, 8, 3, 50, pad_id=0)
+    embedding = get_embedding(chapter, 30, (8, 3))
     model = chapter.model.SequenceClassifier(embedding, 3, 6, 2, 0.0).eval()
     ids = torch.tensor([LISTS[3]])
     vectors = model.embedding(ids)
@@ -535,7 +610,7 @@ def test_sequence_classifier_takes_the_states_of_both_directions(chapter):
 
 def test_convolutional_classifier_is_the_formula(chapter):
     """Kim 2014, equations 2 to 4, with zeros around the text, and the sum."""
-    embedding = chapter.model.PairEmbedding(30, 8, 3, 50, pad_id=0)
+    embedding = get_embedding(chapter, 30, (8, 3))
     model = chapter.model.ConvolutionalClassifier(embedding, 3, [1, 3], 4, 0.0).eval()
     for ids in LISTS:
         vectors = model.embedding(torch.tensor([ids]))[0]
@@ -591,7 +666,7 @@ def test_gradients_are_clipped_after_they_are_unscaled(chapter, monkeypatch):
     results = []
     for is_scaled in (False, True):
         torch.manual_seed(0)
-        embedding = chapter.model.PairEmbedding(9, 4, 2, 50, pad_id=0)
+        embedding = get_embedding(chapter, 9, (4, 2), 2, [[2, 3, 4], [4, 3]])
         model = chapter.model.SequenceClassifier(embedding, 2, 4, 1, 0.0)
         optimizer = chapter.train.get_optimizer(model, 0.1, 0.0)
         scheduler = chapter.train.get_scheduler(optimizer, 10, 0.1)

@@ -41,7 +41,7 @@ CHAPTERS = {
     ),
     '07_rnn': ('--hidden_size', '8', '--n_layers', '1', '--augment'),
     '10_text_classification': (
-        *('--word_vec_size', '8', '--hidden_size', '8', '--n_buckets', '50'),
+        *('--word_vec_size', '8', '--hidden_size', '8'),
         *('--lr', '0.02'),
     ),
     '12_seq2seq': (

@@ -104,7 +104,7 @@ def exercise_08(chapter, folder):
 def exercise_10(chapter, folder):
     sample = ROOT / '10_text_classification' / 'sample' / 'test.tsv'
     data = ['--train_fn', str(sample), '--cache_dir', str(folder)]
-    sizes = ['--word_vec_size', '6', '--pair_vec_size', '3', '--n_buckets', '50']
+    sizes = ['--word_vec_size', '6', '--n_gram_vec_size', '3']
     sizes += ['--hidden_size', '5', '--n_filters', '7']
     bert = ['--pretrained_model_name', make_bert(folder / 'bert', 'abcde')]
     for kind in ('rnn', 'cnn', 'bert'):
