@@ -201,6 +201,8 @@ def save(fn, **changes):
 
 def find_differences(value, other, path=''):
     """Yields the paths at which two checkpoints are not the same, bit for bit."""
+    if isinstance(value, list) and isinstance(other, list):
+        value, other = dict(enumerate(value)), dict(enumerate(other))
     if isinstance(value, dict) and isinstance(other, dict):
         for key in value.keys() | other.keys():
             yield from find_differences(value.get(key), other.get(key), f'{path}/{key}')
@@ -435,6 +437,8 @@ def test_options_that_may_not_change(name, chapter, options, model_fn):
     state = load(last_of(model_fn))
     arguments = [*options, '--model_fn', str(model_fn)]
     config = chapter.train.define_argparser().parse_args(arguments)
+    if hasattr(chapter.train, 'fill_in'):
+        chapter.train.fill_in(config)
     refused = set()
 
     for option, value in vars(config).items():
@@ -565,8 +569,8 @@ def test_truncated_state(folder, command, model_fn):
 
 
 def test_differences_are_found():
-    value = {'a': torch.zeros(2), 'b': {'c': [1.0, 2]}, 'd': None}
-    other = {'a': torch.zeros(2), 'b': {'c': [1.0, 2]}, 'd': None}
+    value = {'a': torch.zeros(2), 'b': {'c': [1.0, 2]}, 'd': None, 'f': [torch.ones(2)]}
+    other = {'a': torch.zeros(2), 'b': {'c': [1.0, 2]}, 'd': None, 'f': [torch.ones(2)]}
 
     assert list(find_differences(value, other)) == []
     for change in (
@@ -575,5 +579,8 @@ def test_differences_are_found():
         {'b': {'c': [1.0 + 1e-15, 2]}},
         {'b': {}},
         {'e': 1},
+        {'f': [torch.ones(2), 1]},
+        {'f': [torch.zeros(2)]},
+        {'f': (torch.ones(2),)},
     ):
         assert len(list(find_differences(value, other | change))) == 1
