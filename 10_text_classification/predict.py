@@ -10,6 +10,7 @@ With --test_fn it prints `accuracy: 0.8650`, the F1 score and the confusion matr
 file in which each line begins with the true label and a tab.
 """
 
+import os
 import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -164,7 +165,7 @@ def run_ahead(values, n_ahead=2):
 
 
 def predict(classifiers, lines, batch_size, chunk_size):
-    """Yield each line with its probabilities, None for a blank line.
+    """Yield each line with its probabilities, a list; None for a blank line.
 
     The lines are cut into tokens chunk by chunk, and while the models work on one chunk
     the next is being cut.
@@ -183,7 +184,7 @@ def predict(classifiers, lines, batch_size, chunk_size):
             classifier.predict(id_lists, batch_size)
             for classifier, id_lists in zip(classifiers, encoded, strict=True)
         ) / len(classifiers)
-        rows = iter(probabilities)
+        rows = iter(probabilities.tolist())
         for line in chunk:
             yield line, next(rows) if line.strip() else None
 
@@ -195,7 +196,6 @@ def classify(classifiers, config):
         log('a text a line, please; Ctrl-D ends it')
     lines = read_lines()
     class_names = classifiers[0].class_names
-    top_k = min(config.top_k, len(class_names))
     first_text = None
     # A person at the keyboard wants the answer at once.
     chunk_size = 1 if is_typed else 2000
@@ -204,11 +204,8 @@ def classify(classifiers, config):
             print()
             continue
         first_text = first_text or line
-        values, classes = p.topk(top_k)
-        answers = [
-            f'{class_names[i]}\t{value:.4f}'
-            for i, value in zip(classes.tolist(), values.tolist(), strict=True)
-        ]
+        best = sorted(range(len(p)), key=p.__getitem__, reverse=True)
+        answers = [f'{class_names[i]}\t{p[i]:.4f}' for i in best[: config.top_k]]
         print(*answers, line, sep='\t', flush=is_typed)
     return first_text
 
@@ -224,7 +221,7 @@ def score(classifiers, config):
     table = read_table(config.test_fn)
     y = get_labels(table, class_names, config.test_fn)
     texts = table['text'].tolist()
-    p = torch.stack(
+    p = torch.tensor(
         [p for _, p in predict(classifiers, texts, config.batch_size, 2000)]
     )
     # |p| = (n_texts, n_classes)
@@ -264,6 +261,8 @@ def main(config):
     """Classify or score, and draw."""
     from matplotlib.figure import Figure
 
+    # While one thread cuts texts, those of the network shall not spin as they wait.
+    os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
     device = get_device(config.gpu_id)
     classifiers = load_classifiers(config.model_fn, device)
     use = score if config.test_fn else classify
