@@ -228,13 +228,15 @@ def cut_characters(token):
 
 
 def get_n_gram_keys(x, pad_id, vocab_size, n_sizes):
-    """Return a number for each n-gram that ends at a token, another for each other one.
+    """Return a number for the n-gram that ends at each token: different ones differ.
 
     The ids of its tokens are the digits of the number, to the base vocab_size. Before
     the first token of a text there is padding.
 
     Arguments:
         x: the ids of the tokens.
+        pad_id: the id of the padding.
+        vocab_size: the number of tokens in the vocabulary.
         n_sizes: so many tensors of keys to return, of n = 2, 3 and so on.
 
     Returns:

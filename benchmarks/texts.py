@@ -54,7 +54,8 @@ def get_parts(config, table):
         config
     )
     network = model.get_model(vars(config), len(class_names), vocabulary)
-    return loader, valid_loader, network, train.get_optimizer(network, 1e-3, 0.01)
+    optimizer = train.get_optimizer(network, config.lr, config.weight_decay)
+    return loader, valid_loader, network, optimizer
 
 
 def time_ours(config, loader, valid_loader, network, optimizer):
