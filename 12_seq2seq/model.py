@@ -240,10 +240,9 @@ class Seq2Seq(nn.Module):
         """Read sentences; return the State in which their translations begin."""
         # |x| = (batch_size, length)
         # |lengths| = (batch_size,)
-        memory, state = self.encoder(x, lengths)
-        h, c = (s.repeat_interleave(n_hypotheses, dim=1) for s in state)
-        # |h| = (n_layers, batch_size * n_hypotheses, hidden_size)
-        found = memory.new_zeros(len(x) * n_hypotheses, memory.size(-1))
+        memory, (h, c) = self.encoder(x, lengths)
+        # |h| = (n_layers, batch_size, hidden_size)
+        found = memory.new_zeros(len(x), memory.size(-1))
         return State(memory, get_padding(lengths, x), h, c, found)
 
     def step(self, y, state):
@@ -281,8 +280,9 @@ class State:
 
     def select(self, rows):
         """Keep these hypotheses, in this order, and the sentences that they are of."""
-        n_hypotheses = len(self.found) // len(self.memory)
-        sentences = rows[::n_hypotheses] // n_hypotheses
+        # |rows| = (n_open, n_hypotheses_now)
+        n_hypotheses_before = len(self.found) // len(self.memory)
+        sentences, rows = rows[:, 0] // n_hypotheses_before, rows.flatten()
         if len(sentences) < len(self.memory):
             self.memory = self.memory[sentences]
             self.is_padding = self.is_padding[sentences]

@@ -5,9 +5,11 @@ Nothing here knows how a network works. It has to have
     start(x, lengths, n_hypotheses, max_length) -> state
     step(y, state) -> logits of the next token
 
-and a state has to have `select(rows)`, which keeps some rows of hypotheses, in a new
-order. All hypotheses of all sentences advance together, in tensors: there is a loop
-over time, and none over sentences, hypotheses or tokens.
+where state is that of one hypothesis for each sentence, which is empty, and has to have
+`select(rows)`: from then on, each row of rows are the hypotheses of a sentence, each
+given by its number among all there were. All hypotheses of all sentences advance
+together, in tensors: there is a loop over time, and none over sentences, hypotheses or
+tokens.
 """
 
 import torch
@@ -69,9 +71,9 @@ def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
         if n_open == 0:
             break
         if n_open < len(y):
-            rows = is_open.nonzero().squeeze(1)
-            state.select(rows)
-            y, sentences = y[rows], sentences[rows]
+            kept = is_open.nonzero()
+            state.select(kept)
+            y, sentences = y[kept.squeeze(1)], sentences[kept.squeeze(1)]
     return result
 
 
@@ -92,14 +94,14 @@ def get_best(log_p, k, group_size=100):
     if n_missing > 0:
         log_p = functional.pad(log_p, (0, n_missing), value=-torch.inf)
     groups = log_p.unflatten(-1, (-1, group_size))
-    # |groups| = (n_open, beam_size, n_groups, group_size)
+    # |groups| = (n_open, n_hypotheses, n_groups, group_size)
     _, places = groups.amax(dim=-1).topk(k)
-    # |places| = (n_open, beam_size, k)
+    # |places| = (n_open, n_hypotheses, k)
     repeated = places.unsqueeze(-1).expand(-1, -1, -1, group_size)
     values, inside = groups.gather(2, repeated).flatten(2).topk(k)
-    # |values| = (n_open, beam_size, k)
+    # |values| = (n_open, n_hypotheses, k)
     found = places.gather(2, inside // group_size) * group_size + inside % group_size
-    # |found| = (n_open, beam_size, k)
+    # |found| = (n_open, n_hypotheses, k)
     return values, found
 
 
@@ -107,9 +109,9 @@ class Board:
     """The hypotheses of a batch: the open ones, and the best of those that have ended.
 
     Arguments:
-        beam_size: how many hypotheses of each sentence stay open.
-        n_best: how many translations of each sentence to return.
         limits: the largest number of tokens of each translation, the end included.
+        beam_size: how many hypotheses of each sentence stay open, if there are so many.
+        n_best: how many translations of each sentence to return.
         max_length: the largest of all.
         alpha: of the length penalty.
     """
@@ -121,12 +123,11 @@ class Board:
         n_sentences, device = len(limits), limits.device
 
         # Open hypotheses: in the beginning, one for each sentence.
-        shape = (n_sentences, beam_size)
+        shape = (n_sentences, 1)
         self.sentences = torch.arange(n_sentences, device=device)
         self.tokens = torch.full((*shape, max_length), eos_id, device=device)
         self.last_tokens = torch.full(shape, bos_id, device=device)
-        self.scores = torch.full(shape, -torch.inf, device=device)
-        self.scores[:, 0] = 0.0
+        self.scores = torch.zeros(shape, device=device)
 
         # Those that have ended, from the best one down.
         shape = (n_sentences, n_best)
@@ -140,10 +141,10 @@ class Board:
             logits: of the next token of each open hypothesis.
 
         Returns:
-            The rows of the hypotheses that have been continued, in their new order: a
-            long tensor, one for each hypothesis that is open now.
+            For each hypothesis that is open now, the number of the one that has been
+            continued: a long tensor of shape (n_open_now, n_hypotheses_now).
         """
-        # |logits| = (n_open, beam_size, vocab_size)
+        # |logits| = (n_open, n_hypotheses, vocab_size)
         log_p = logits.log_softmax(dim=-1)
         is_last = self.limits[self.sentences] == self.t + 1
         # |is_last| = (n_open,)
@@ -154,24 +155,25 @@ class Board:
         # None of its sentence's best can be beyond the best of its own hypothesis.
         n_candidates = min(self.beam_size, logits.size(-1))
         values, tokens = get_best(log_p, n_candidates)
-        # |values| = (n_open, beam_size, n_candidates)
-        candidates = self.scores.unsqueeze(-1) + values
-        # |candidates| = (n_open, beam_size, n_candidates)
-        scores, places = candidates.flatten(1).topk(self.beam_size)
-        # |scores| = (n_open, beam_size)
+        # |values| = (n_open, n_hypotheses, n_candidates)
+        candidates = (self.scores.unsqueeze(-1) + values).flatten(1)
+        # |candidates| = (n_open, n_hypotheses * n_candidates)
+        scores, places = candidates.topk(min(self.beam_size, candidates.size(1)))
+        # |scores| = (n_open, n_hypotheses_now)
         parents = places // n_candidates
-        # |parents| = (n_open, beam_size)
+        # |parents| = (n_open, n_hypotheses_now)
 
         self.last_tokens = tokens.flatten(1).gather(1, places)
         self.tokens = self.tokens.gather(
-            1, parents.unsqueeze(-1).expand_as(self.tokens)
+            1, parents.unsqueeze(-1).expand(-1, -1, self.max_length)
         )
         self.tokens[:, :, self.t] = self.last_tokens
         self.t += 1
         has_ended = self.last_tokens == self.eos_id
         self._keep_best(scores.masked_fill(~has_ended, -torch.inf))
         self.scores = scores.masked_fill(has_ended, -torch.inf)
-        return self._drop_finished(parents)
+        rows = torch.arange(len(logits), device=logits.device) * logits.size(1)
+        return self._drop_finished(rows.unsqueeze(1) + parents)
 
     def _keep_best(self, scores):
         """Put what has just ended among the best, if it is one of them.
@@ -179,19 +181,19 @@ class Board:
         Arguments:
             scores: the sums of log-probabilities, minus infinity for what is open.
         """
-        # |scores| = (n_open, beam_size)
+        # |scores| = (n_open, n_hypotheses)
         scores = scores / get_length_penalty(self.t, self.alpha)
         scores = torch.cat([self.best_scores[self.sentences], scores], dim=1)
-        # |scores| = (n_open, n_best + beam_size)
+        # |scores| = (n_open, n_best + n_hypotheses)
         tokens = torch.cat([self.best_tokens[self.sentences], self.tokens], dim=1)
-        # |tokens| = (n_open, n_best + beam_size, max_length)
+        # |tokens| = (n_open, n_best + n_hypotheses, max_length)
         scores, places = scores.topk(self.n_best)
         # |scores| = (n_open, n_best)
         places = places.unsqueeze(-1).expand(-1, -1, self.max_length)
         self.best_scores[self.sentences] = scores
         self.best_tokens[self.sentences] = tokens.gather(1, places)
 
-    def _drop_finished(self, parents):
+    def _drop_finished(self, rows):
         """Leave the sentences alone whose open hypotheses can't win any more.
 
         A sum of log-probabilities never rises: the best that a hypothesis can come to
@@ -203,11 +205,9 @@ class Board:
         is_open = reachable > self.best_scores[self.sentences, -1]
         # |is_open| = (n_open,)
         kept = is_open.nonzero().squeeze(1)
-        rows = kept.unsqueeze(1) * self.beam_size + parents[kept]
-        # |rows| = (n_open_now, beam_size)
         self.sentences, self.scores = self.sentences[kept], self.scores[kept]
         self.tokens, self.last_tokens = self.tokens[kept], self.last_tokens[kept]
-        return rows.flatten()
+        return rows[kept]
 
 
 @torch.inference_mode()

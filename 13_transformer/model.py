@@ -237,17 +237,18 @@ class BlockCache:
 
     Arguments:
         memory_k, memory_v: of the source sentences.
-        n_rows: the number of hypotheses.
+        n_rows: the largest number of hypotheses.
         max_length: how many places there will be, for which room is made at once.
     """
 
     def __init__(self, memory_k, memory_v, n_rows, max_length):
         self.memory_k, self.memory_v = memory_k, memory_v
-        _, n_heads, _, head_size = memory_k.shape
+        n_sentences, n_heads, _, head_size = memory_k.shape
         shape = (2, n_rows, max_length, n_heads, head_size)
-        self.known = memory_k.new_empty(shape)
+        self.room = memory_k.new_empty(shape)
         # Where select() puts what it moves, before the two change places.
-        self.spare = torch.empty_like(self.known)
+        self.spare = torch.empty_like(self.room)
+        self.known = self.room[:, :n_sentences]
 
     def add(self, t, k, v):
         """Put in the place t; return the keys and values of all places up to it."""
@@ -259,9 +260,10 @@ class BlockCache:
 
     def select(self, rows, sentences, t):
         """Keep some hypotheses, in a new order, of which t places are known."""
-        moved = self.spare[:, : len(rows)]
+        self.room, self.spare = self.spare, self.room
+        moved = self.room[:, : len(rows)]
         torch.index_select(self.known[:, :, :t], 1, rows, out=moved[:, :, :t])
-        self.known, self.spare = moved, self.known
+        self.known = moved
         if len(sentences) < len(self.memory_k):
             self.memory_k = self.memory_k[sentences]
             self.memory_v = self.memory_v[sentences]
@@ -442,7 +444,7 @@ class Transformer(nn.Module):
             )
             for block in self.decoder
         ]
-        return State(caches, mask, n_hypotheses)
+        return State(caches, mask)
 
     def step(self, y, state):
         """Return the logits of what follows on y, and take the state one step further.
@@ -469,20 +471,21 @@ class State:
     Arguments:
         caches: a BlockCache for each block of the decoder.
         mask: of the memory of each sentence.
-        n_hypotheses: of each sentence.
     """
 
-    def __init__(self, caches, mask, n_hypotheses):
-        self.caches, self.mask, self.n_hypotheses = caches, mask, n_hypotheses
-        self.t = 0
+    def __init__(self, caches, mask):
+        self.caches, self.mask = caches, mask
+        self.n_hypotheses, self.t = 1, 0
 
     def select(self, rows):
         """Keep these hypotheses, in this order, and the sentences that they are of."""
-        sentences = rows[:: self.n_hypotheses] // self.n_hypotheses
+        # |rows| = (n_open, n_hypotheses_now)
+        sentences = rows[:, 0] // self.n_hypotheses
         for cache in self.caches:
-            cache.select(rows, sentences, self.t)
+            cache.select(rows.flatten(), sentences, self.t)
         if len(sentences) < len(self.mask):
             self.mask = self.mask[sentences]
+        self.n_hypotheses = rows.size(1)
 
 
 def get_model(config, x_vocab_size, y_vocab_size):

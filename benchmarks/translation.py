@@ -235,9 +235,9 @@ class Prefixes:
         self.y = torch.zeros(len(memory), 0, dtype=torch.long)
 
     def select(self, rows):
-        self.y = self.y[rows]
-        if len(rows) < len(self.memory):
-            self.memory, self.mask = self.memory[rows], self.mask[rows]
+        rows = rows.flatten()
+        self.y, self.memory = self.y[rows], self.memory[rows]
+        self.mask = self.mask[rows]
 
 
 class Uncached:
@@ -247,8 +247,7 @@ class Uncached:
         self.model = model
 
     def start(self, x, lengths, n_hypotheses, max_length):
-        found = self.model.encode(x, lengths)
-        return Prefixes(*(each.repeat_interleave(n_hypotheses, 0) for each in found))
+        return Prefixes(*self.model.encode(x, lengths))
 
     def step(self, y, state):
         state.y = torch.cat([state.y, y.view(-1, 1)], dim=1)
