@@ -133,28 +133,25 @@ class Translator:
             config: the options beam_size, n_best, length_penalty and max_length.
 
         Returns:
-            A list for each sentence: its (score, ids of the translation).
+            A list for each sentence: its (score, ids of the translation). With a beam
+            of 1 there is one translation, and nothing to compare its score with: None.
         """
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
         from data_loader import BOS_ID, EOS_ID, PAD_ID
-        from search import beam_search
+        from search import beam_search, greedy_search
 
         x = pad_sequence([torch.tensor(i) for i in ids], True, PAD_ID).to(self.device)
         # |x| = (batch_size, length)
         lengths = torch.tensor([len(i) for i in ids])
         # |lengths| = (batch_size,)
+        task = self, x, lengths, BOS_ID, EOS_ID, config.max_length
+        if config.beam_size == 1:
+            tokens = greedy_search(*task)
+            return [[(None, y[: y.index(EOS_ID)])] for y in tokens.tolist()]
         scores, tokens = beam_search(
-            self,
-            x,
-            lengths,
-            BOS_ID,
-            EOS_ID,
-            config.max_length,
-            config.beam_size,
-            config.n_best,
-            config.length_penalty,
+            *task, config.beam_size, config.n_best, config.length_penalty
         )
         return [
             [

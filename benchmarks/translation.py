@@ -14,18 +14,27 @@ and Adam:
   causal and padding masks, and logits at all places.
 - 12: the chapter's own network.
 
-All take turns, and the median of the ratios is printed.
+Where Joey NMT is installed (see joey.py), its Transformer is trained on the same
+tensors too, as its TrainManager does it. All take turns, and the median of the ratios
+is printed.
 
-translate: sentences a second, from text to text, in batches of 64, beside
+translate: sentences a second, in batches of 64, beside
 
-- plain: the search of 13 with a network that keeps nothing from one step to the next,
-  but computes all places of all hypotheses anew.
+- uncached: the search of 13 with a network that keeps nothing from one step to the
+  next, but computes all places of all hypotheses anew.
+- plain: the beam search of a textbook, without a cache, in which all hypotheses of all
+  sentences go on until the best of each has ended.
 - marian: MarianMTModel of transformers, of the same sizes, with generate(). It is not
   trained (it is Post-LN, so our weights don't fit), but each of its translations is
-  made to end where ours of the same sentence does. Its text is not decoded.
+  made to end where ours of the same sentence does.
+- joey: Joey NMT with our weights and its own search, if it is installed.
+
+Ours is from text to text. Of the others, no text is decoded. All but the first
+take the sentences as they come, 64 at a time; marian once more in our order, by length.
 """
 
 import argparse
+import importlib.util
 import math
 import statistics
 import sys
@@ -39,6 +48,9 @@ from torch import nn, optim
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / 'tests'))
 from chapters import importable, load_chapter  # noqa: E402
+
+HAS_JOEY = importlib.util.find_spec('joeynmt') is not None
+PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = range(4)
 
 
 class TextbookTransformer(nn.Module):
@@ -139,6 +151,27 @@ class Ours:
         return time.perf_counter() - start
 
 
+class Joey:
+    """The training of Joey NMT.
+
+    Arguments:
+        model: the Transformer of chapter 13, as large.
+        config: its options.
+    """
+
+    def __init__(self, model, config):
+        import joey
+
+        self.training = joey.Training(joey.make_model(model, vars(config)))
+
+    def run(self, batches):
+        """Return the seconds of an epoch of (x, lengths, y)."""
+        start = time.perf_counter()
+        for batch in batches:
+            self.training.step(*batch)
+        return time.perf_counter() - start
+
+
 def get_config(chapter, arguments, folder, *options):
     """Return the options of a chapter's training."""
     options = [
@@ -171,6 +204,15 @@ def pad_targets(batch):
     padded = torch.zeros_like(y).flatten()
     padded[places] = targets
     return (x, y), padded.view_as(y)
+
+
+def add_ends(batch):
+    """Return the source, its lengths and the target from its beginning to its end."""
+    x, lengths, y, places, targets = batch
+    padded = torch.zeros(len(y), y.size(1) + 1, dtype=torch.long)
+    padded[:, 0] = BOS_ID
+    padded[places // y.size(1), places % y.size(1) + 1] = targets
+    return x, lengths, padded
 
 
 def describe(loader):
@@ -211,20 +253,25 @@ def measure_training(name, arguments, folder):
             batches = [(batch[:4], batch[4]) for batch in loader]
             network = chapter.model.get_model(vars(config), *vocab_sizes)
         bare = Bare(network)
+        joey = None
+        if HAS_JOEY and name == '13_transformer':
+            joey = Joey(chapter.model.get_model(vars(config), *vocab_sizes), config)
+            joey_batches = [add_ends(batch) for batch in loader]
 
         # The first batches are for the caches.
         rows = []
         bare.run(batches[:3])
         for n_epochs in range(1, arguments.n_repeats + 1):
-            row = {'bare': bare.run(batches)}
+            row = {'bare loop': bare.run(batches)}
             for amp, one in ours.items():
-                row[amp] = one.run(n_epochs)
+                row[f'ours, amp {amp}'] = one.run(n_epochs)
+            if joey:
+                row['joey'] = joey.run(joey_batches)
             rows.append(row)
         for way in rows[0]:
             speed = statistics.median(n_targets / row[way] for row in rows)
-            ratio = statistics.median(row['bare'] / row[way] for row in rows)
-            label = 'bare loop' if way == 'bare' else f'ours, amp {way}'
-            print(f'{label:16} {speed:8.0f} target tokens/s  {ratio:5.2f}', flush=True)
+            ratio = statistics.median(row['bare loop'] / row[way] for row in rows)
+            print(f'{way:16} {speed:8.0f} target tokens/s  {ratio:5.2f}', flush=True)
 
 
 class Prefixes:
@@ -251,11 +298,44 @@ class Uncached:
 
     def step(self, y, state):
         state.y = torch.cat([state.y, y.view(-1, 1)], dim=1)
-        z = self.model.embed(self.model.y_embedding, state.y)
-        for block in self.model.decoder:
-            z = block(z, state.memory, state.mask)
-        logits = self.model.generator(self.model.decoder_norm(z[:, -1]))
+        logits = decode_all(self.model, state.y, state.memory, state.mask)
         return logits.view(*y.shape, -1)
+
+
+def decode_all(model, y, memory, mask):
+    """Return the logits of what follows on y, all of whose places are computed."""
+    z = model.embed(model.y_embedding, y)
+    for block in model.decoder:
+        z = block(z, memory, mask)
+    return model.generator(model.decoder_norm(z[:, -1]))
+
+
+@torch.inference_mode()
+def search_plainly(model, x, lengths, beam_size):
+    """Return the translations of a batch by a textbook's beam search."""
+    memory, mask = (
+        each.repeat_interleave(beam_size, dim=0) for each in model.encode(x, lengths)
+    )
+    rows = torch.arange(len(x)).unsqueeze(1) * beam_size
+    y = torch.full((len(memory), 1), BOS_ID)
+    scores = torch.full((len(x), beam_size), -torch.inf)
+    scores[:, 0] = 0.0
+    for _ in range(2 * x.size(1) + 10):
+        log_p = decode_all(model, y, memory, mask).log_softmax(dim=-1)
+        # What has ended goes on with its end, which costs nothing.
+        has_ended = y[:, -1] == EOS_ID
+        log_p[has_ended] = -torch.inf
+        log_p[has_ended, EOS_ID] = 0.0
+        n_tokens = (y != EOS_ID).sum(dim=1) + 1
+        penalties = ((5 + n_tokens) / 6).view(len(x), beam_size, 1)
+        sums = scores.unsqueeze(-1) + log_p.view(len(x), beam_size, -1)
+        _, places = (sums / penalties).flatten(1).topk(beam_size)
+        scores = sums.flatten(1).gather(1, places)
+        parents = (rows + places // log_p.size(-1)).flatten()
+        y = torch.cat([y[parents], places.view(-1, 1) % log_p.size(-1)], dim=1)
+        if (y[::beam_size, -1] == EOS_ID).all():
+            break
+    return y[::beam_size, 1:]
 
 
 class Marian:
@@ -279,28 +359,26 @@ class Marian:
             d_model=options['hidden_size'],
             activation_function='relu',
             max_position_embeddings=512,
-            pad_token_id=0,
-            bos_token_id=2,
-            eos_token_id=3,
+            pad_token_id=PAD_ID,
+            bos_token_id=BOS_ID,
+            eos_token_id=EOS_ID,
             forced_eos_token_id=None,
-            decoder_start_token_id=2,
+            decoder_start_token_id=BOS_ID,
             **sizes,
         )
         self.model = MarianMTModel(config).eval()
 
-    def translate(self, ids, beam_size, lengths):
+    def translate(self, x, beam_size, lengths):
         """Translate a batch of sentences into so many tokens each, the end included."""
-        lengths = torch.tensor(lengths).repeat_interleave(beam_size)
+        lengths = lengths.repeat_interleave(beam_size)
 
         def end(y, scores):
             is_end = (y.size(1) >= lengths).unsqueeze(1)
-            is_eos = torch.arange(scores.size(1)) == 3
+            is_eos = torch.arange(scores.size(1)) == EOS_ID
             return scores.masked_fill(is_end != is_eos, -torch.inf)
 
-        rows = [torch.tensor(row) % self.model.config.vocab_size for row in ids]
-        x = nn.utils.rnn.pad_sequence(rows, batch_first=True)
         return self.model.generate(
-            input_ids=x,
+            input_ids=x % self.model.config.vocab_size,
             attention_mask=(x != 0).long(),
             num_beams=beam_size,
             do_sample=False,
@@ -320,19 +398,68 @@ def time_text(chapter, translator, lines, config):
     return time.perf_counter() - start, texts
 
 
-def time_marian(translator, options, lines, texts, config):
-    """Return the seconds that Marian takes for translations of the length of texts."""
-    marian = Marian(translator.models[0], options)
-    lengths = [len(ids) + 1 for ids in translator.y_subwords.encode(texts)]
+def time_batches(translate, ids, lengths, batch_size, is_sorted):
+    """Return the seconds that a rival takes, and the ids that it gives.
+
+    Arguments:
+        translate: maps x, the lengths of its rows, and how long the translations are
+            to be, to a list of rows of ids.
+        ids: of the subwords of each sentence.
+        lengths: of the translations.
+        is_sorted: whether sentences of like length go together.
+    """
+    places = list(range(len(ids)))
+    if is_sorted:
+        places.sort(key=lambda i: len(ids[i]))
+    found = {}
     start = time.perf_counter()
-    ids = translator.x_subwords.encode(lines)
-    places = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    for begin in range(0, len(places), config.batch_size):
-        batch = places[begin : begin + config.batch_size]
-        marian.translate(
-            [ids[i] for i in batch], config.beam_size, [lengths[i] for i in batch]
+    for begin in range(0, len(places), batch_size):
+        batch = places[begin : begin + batch_size]
+        x = nn.utils.rnn.pad_sequence([torch.tensor(ids[i]) for i in batch], True)
+        x_lengths, y_lengths = (
+            torch.tensor([row[i] for i in batch])
+            for row in (list(map(len, ids)), lengths)
         )
-    return time.perf_counter() - start
+        found |= zip(batch, translate(x, x_lengths, y_lengths), strict=True)
+    return time.perf_counter() - start, [list(found[i]) for i in range(len(ids))]
+
+
+def time_rivals(translator, options, lines, texts, config):
+    """Return the seconds of each rival, and say how many say what we say."""
+    model, beam_size = translator.models[0], config.beam_size
+    marian = Marian(model, options)
+    rivals = {
+        'plain': lambda x, lengths, _: search_plainly(model, x, lengths, beam_size),
+        'marian': lambda x, _, lengths: marian.translate(x, beam_size, lengths),
+        'marian, by length': lambda x, _, lengths: marian.translate(
+            x, beam_size, lengths
+        ),
+    }
+    if HAS_JOEY:
+        import joey
+
+        theirs = joey.make_model(model, options).eval()
+        rivals['joey'] = lambda x, lengths, _: joey.translate(
+            theirs, x, lengths, beam_size, 2 * x.size(1) + 10
+        )
+    ids = translator.x_subwords.encode(lines)
+    lengths = [len(row) + 1 for row in translator.y_subwords.encode(texts)]
+    seconds = {}
+    for name, translate in rivals.items():
+        seconds[name], rows = time_batches(
+            translate, ids, lengths, config.batch_size, name.endswith('by length')
+        )
+        if not name.startswith('marian'):
+            rows = [[int(i) for i in row] for row in rows]
+            rows = [row[: [*row, EOS_ID].index(EOS_ID)] for row in rows]
+            say_how_many_agree(name, translator.y_subwords.decode(rows), texts)
+    return seconds
+
+
+def say_how_many_agree(name, theirs, ours):
+    """Print how many translations are the same."""
+    n_same = sum(a == b for a, b in zip(theirs, ours, strict=True))
+    print(f'{name}: {n_same} of {len(ours)} translations are ours')
 
 
 def measure_translation(model_fn, arguments):
@@ -359,15 +486,12 @@ def measure_translation(model_fn, arguments):
             seconds['ours'], texts = time_text(chapter, translator, lines, config)
             if name == '13_transformer':
                 translator.models = [Uncached(models[0])]
-                seconds['plain'], plain_texts = time_text(
+                seconds['uncached'], same_texts = time_text(
                     chapter, translator, lines, config
                 )
+                say_how_many_agree('uncached', same_texts, texts)
                 translator.models = models
-                n_same = sum(a == b for a, b in zip(texts, plain_texts, strict=True))
-                seconds['marian'] = time_marian(
-                    translator, options, lines, texts, config
-                )
-                print(f'plain: {n_same} of {len(lines)} translations are the same')
+                seconds |= time_rivals(translator, options, lines, texts, config)
             found, expected = (
                 sum(map(len, translator.y_subwords.encode(each)))
                 for each in (texts, references)
@@ -378,7 +502,7 @@ def measure_translation(model_fn, arguments):
             )
             for way, value in seconds.items():
                 print(
-                    f'{way:16} {len(lines) / value:8.1f} sentences/s  '
+                    f'{way:17} {len(lines) / value:8.1f} sentences/s  '
                     f'{value / seconds["ours"]:5.2f} of the time of ours',
                     flush=True,
                 )
