@@ -10,7 +10,6 @@ With --test_fn it prints `accuracy: 0.8650`, the F1 score and the confusion matr
 file in which each line begins with the true label and a tab.
 """
 
-import os
 import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +72,7 @@ class Classifier:
         )
         self.model.load_state_dict(checkpoint['model'])
         self.model.to(device).eval()
+        self.is_rnn = checkpoint['config']['model'] == 'rnn'
 
     def encode(self, texts):
         """Return the token ids of each text."""
@@ -99,9 +99,13 @@ class Classifier:
         loader = get_loader(
             id_lists, places, self.vocabulary.pad_id, batch_size, is_train=False
         )
+        # A step of an LSTM is too small to be shared out; Kiwi has use for the threads.
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1 if self.is_rnn else n_threads)
         with torch.inference_mode():
             for x, lengths, i in loader:
                 p[i] = self.model(x.to(self.device), lengths).softmax(dim=-1).cpu()
+        torch.set_num_threads(n_threads)
         return p
 
     def get_contributions(self, text):
@@ -157,6 +161,8 @@ def load_classifiers(fns, device):
 def run_ahead(values, n_ahead=2):
     """Yield values, while another thread is making the next ones already."""
     values, end = iter(values), object()
+    # The threads take turns, short ones: after each layer, a network waits for its own.
+    sys.setswitchinterval(0.0005)
     with ThreadPoolExecutor(max_workers=1) as executor:
         ahead = deque(executor.submit(next, values, end) for _ in range(n_ahead))
         while (value := ahead.popleft().result()) is not end:
@@ -261,8 +267,6 @@ def main(config):
     """Classify or score, and draw."""
     from matplotlib.figure import Figure
 
-    # While one thread cuts texts, those of the network shall not spin as they wait.
-    os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
     device = get_device(config.gpu_id)
     classifiers = load_classifiers(config.model_fn, device)
     use = score if config.test_fn else classify

@@ -300,8 +300,11 @@ class Vocabulary:
         """
         ids = []
         for token in tokens:
-            pieces = [token] if token in self.ids else cut_characters(token)
-            ids += [self.ids.get(piece, self.unknown_id) for piece in pieces]
+            if token in self.ids:
+                ids.append(self.ids[token])
+            else:
+                pieces = cut_characters(token)
+                ids += [self.ids.get(piece, self.unknown_id) for piece in pieces]
         return ids or [self.unknown_id]
 
     def learn_n_grams(self, id_lists, max_n_gram, min_freq):

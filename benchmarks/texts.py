@@ -88,21 +88,27 @@ def time_bare(batches, network, optimizer):
     return time.perf_counter() - start
 
 
-def measure_training(config, table):
-    """Return the reviews a second of the three ways."""
+def measure_training(config, table, n_repeats):
+    """Return the reviews a second of the three ways, which take turns."""
     loader, valid_loader, network, optimizer = get_parts(config, table)
     parts = loader, valid_loader, network, optimizer
     n_reviews = len(loader.dataset)
     batches = list(loader)
     order = torch.randperm(n_reviews).split(config.batch_size)
     random_batches = [loader.dataset.__getitems__(indices) for indices in order]
-    time_bare(batches[:3], network, optimizer)
-    seconds = {
-        'ours': time_ours(config, *parts),
-        'bare': time_bare(batches, network, optimizer),
-        'unbucketed': time_bare(random_batches, network, optimizer),
-    }
-    return {name: n_reviews / value for name, value in seconds.items()}
+    # oneDNN makes code for each length that it has not seen before.
+    time_bare(batches, network, optimizer)
+    rows = [
+        {
+            'ours': time_ours(config, *parts),
+            'bare': time_bare(batches, network, optimizer),
+            'unbucketed': time_bare(random_batches, network, optimizer),
+        }
+        for _ in range(n_repeats)
+    ]
+    return [
+        {name: n_reviews / value for name, value in seconds.items()} for seconds in rows
+    ]
 
 
 def measure_prediction(config, texts):
@@ -134,6 +140,16 @@ def measure_prediction(config, texts):
     return {name: len(texts) / value for name, value in seconds.items()}
 
 
+def get_medians(rows):
+    """Return the median of each column."""
+    return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
+
+
+def describe(speeds):
+    """Return a line of speeds."""
+    return ' '.join(f'{name} {value:.0f}' for name, value in speeds.items())
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     p.add_argument('reviews_fn', help='lines of a label, a tab and a text')
@@ -152,20 +168,27 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for model in arguments.models:
             config = get_config(arguments, folder, model)
-            rows = [measure_training(config, table) for _ in range(arguments.n_repeats)]
-            medians = {n: statistics.median(row[n] for row in rows) for n in rows[0]}
-            ratio = medians['ours'] / medians['bare']
-            gain = medians['bare'] / medians['unbucketed']
-            text = ' '.join(f'{name} {value:.0f}' for name, value in medians.items())
+            rows = measure_training(config, table, arguments.n_repeats)
+            found = get_medians(rows)
+            ratio = statistics.median(row['ours'] / row['bare'] for row in rows)
+            gain = found['bare'] / found['unbucketed']
             print(
-                f'{model} training: {text}; ours/bare {ratio:.2f}, buckets {gain:.2f}'
+                f'{model} training: {describe(found)}; ours/bare {ratio:.2f}, '
+                f'buckets {gain:.2f}',
+                flush=True,
             )
 
             train.main(config)
-            found = measure_prediction(config, table['text'].tolist())
+            texts = table['text'].tolist()
+            rows = [
+                measure_prediction(config, texts) for _ in range(arguments.n_repeats)
+            ]
+            found = get_medians(rows)
             ratio = found['whole'] / min(found['tokenizer'], found['model'])
-            text = ' '.join(f'{name} {value:.0f}' for name, value in found.items())
-            print(f'{model} prediction: {text}; whole/slower part {ratio:.2f}')
+            print(
+                f'{model} prediction: {describe(found)}; whole/slower part {ratio:.2f}',
+                flush=True,
+            )
     n_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(f'memory at most: {n_bytes / 1e6:.0f} MB')
 
