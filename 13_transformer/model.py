@@ -62,23 +62,25 @@ class MultiHeadAttention(nn.Module):
         # |x| = (batch_size, n_heads, length, head_size)
         return x
 
-    def get_keys_values(self, memory):
-        """Return the keys and the values of what there is to look at."""
-        # |memory| = (batch_size, k_length, hidden_size)
-        k, v = self.key_value(memory).chunk(2, dim=-1)
-        return self.split_heads(k), self.split_heads(v)
+    def get_heads(self, x, keys_values):
+        """Return the queries, the keys and the values of each head."""
+        # |x| = (batch_size, length, hidden_size)
+        # |keys_values| = (batch_size, k_length, hidden_size * 2)
+        k, v = keys_values.chunk(2, dim=-1)
+        return tuple(map(self.split_heads, (self.query(x), k, v)))
 
-    def forward(self, x, k, v, mask=None, is_causal=False):
+    def forward(self, x, keys_values, mask=None, is_causal=False):
         """Return what each place of x finds.
 
         Arguments:
             x: the features that ask.
-            k, v: what get_keys_values() has returned.
+            keys_values: what key_value() has made of the features that are asked.
             mask: True where a place may look, of shape (batch_size, 1, 1, k_length).
             is_causal: whether no place may look at a later one.
         """
         # |x| = (batch_size, length, hidden_size)
-        q = self.split_heads(self.query(x))
+        # |keys_values| = (batch_size, k_length, hidden_size * 2)
+        q, k, v = self.get_heads(x, keys_values)
         # |q| = (batch_size, n_heads, length, head_size)
         if self.kind == 'sdpa':
             found = functional.scaled_dot_product_attention(
@@ -161,9 +163,7 @@ class EncoderBlock(nn.Module):
         # |x| = (batch_size, length, hidden_size)
         # |mask| = (batch_size, 1, 1, length)
         z = self.attention_norm(x)
-        x = x + self.dropout(
-            self.attention(z, *self.attention.get_keys_values(z), mask)
-        )
+        x = x + self.dropout(self.attention(z, self.attention.key_value(z), mask))
         x = x + self.dropout(self.ffn(self.ffn_norm(x)))
         # |x| = (batch_size, length, hidden_size)
         return x
@@ -197,12 +197,10 @@ class DecoderBlock(nn.Module):
         # |memory| = (batch_size, memory_length, hidden_size)
         # |mask| = (batch_size, 1, 1, memory_length)
         z = self.attention_norm(x)
-        found = self.attention(z, *self.attention.get_keys_values(z), is_causal=True)
+        found = self.attention(z, self.attention.key_value(z), is_causal=True)
         x = x + self.dropout(found)
         z = self.memory_norm(x)
-        found = self.memory_attention(
-            z, *self.memory_attention.get_keys_values(memory), mask
-        )
+        found = self.memory_attention(z, self.memory_attention.key_value(memory), mask)
         x = x + self.dropout(found)
         x = x + self.dropout(self.ffn(self.ffn_norm(x)))
         # |x| = (batch_size, length, hidden_size)
@@ -221,12 +219,10 @@ class DecoderBlock(nn.Module):
         # |mask| = (n_sentences, 1, 1, memory_length)
         z = self.attention_norm(x).flatten(0, 1).unsqueeze(1)
         # |z| = (n_sentences * n_hypotheses, 1, hidden_size)
-        k, v = cache.add(t, *self.attention.get_keys_values(z))
-        x = x + self.attention(z, k, v).view(x.shape)
+        known = cache.add(t, self.attention.key_value(z))
+        x = x + self.attention(z, known).view(x.shape)
         # The hypotheses of a sentence are to its memory what places are: queries.
-        x = x + self.memory_attention(
-            self.memory_norm(x), cache.memory_k, cache.memory_v, mask
-        )
+        x = x + self.memory_attention(self.memory_norm(x), cache.memory, mask)
         x = x + self.ffn(self.ffn_norm(x))
         # |x| = (n_sentences, n_hypotheses, hidden_size)
         return x
@@ -236,37 +232,35 @@ class BlockCache:
     """The keys and values that a block has computed already.
 
     Arguments:
-        memory_k, memory_v: of the source sentences.
+        memory: those of the source sentences.
         n_rows: the largest number of hypotheses.
         max_length: how many places there will be, for which room is made at once.
     """
 
-    def __init__(self, memory_k, memory_v, n_rows, max_length):
-        self.memory_k, self.memory_v = memory_k, memory_v
-        n_sentences, n_heads, _, head_size = memory_k.shape
-        shape = (2, n_rows, max_length, n_heads, head_size)
-        self.room = memory_k.new_empty(shape)
+    def __init__(self, memory, n_rows, max_length):
+        # |memory| = (n_sentences, memory_length, kv_size)
+        self.memory = memory
+        self.room = memory.new_empty(n_rows, max_length, memory.size(-1))
         # Where select() puts what it moves, before the two change places.
         self.spare = torch.empty_like(self.room)
-        self.known = self.room[:, :n_sentences]
+        self.known = self.room[: len(memory)]
 
-    def add(self, t, k, v):
+    def add(self, t, keys_values):
         """Put in the place t; return the keys and values of all places up to it."""
-        # |k| = (n_rows, n_heads, 1, head_size)
-        self.known[0, :, t], self.known[1, :, t] = k.squeeze(2), v.squeeze(2)
-        k, v = self.known[:, :, : t + 1].transpose(2, 3)
-        # |k| = (n_rows, n_heads, t + 1, head_size)
-        return k, v
+        # |keys_values| = (n_rows, 1, kv_size)
+        self.known[:, t] = keys_values.squeeze(1)
+        known = self.known[:, : t + 1]
+        # |known| = (n_rows, n_places, kv_size)
+        return known
 
     def select(self, rows, sentences, t):
         """Keep some hypotheses, in a new order, of which t places are known."""
         self.room, self.spare = self.spare, self.room
-        moved = self.room[:, : len(rows)]
-        torch.index_select(self.known[:, :, :t], 1, rows, out=moved[:, :, :t])
+        moved = self.room[: len(rows)]
+        torch.index_select(self.known[:, :t], 0, rows, out=moved[:, :t])
         self.known = moved
-        if len(sentences) < len(self.memory_k):
-            self.memory_k = self.memory_k[sentences]
-            self.memory_v = self.memory_v[sentences]
+        if len(sentences) < len(self.memory):
+            self.memory = self.memory[sentences]
 
 
 class PositionalEncoding(nn.Module):
@@ -416,9 +410,8 @@ class Transformer(nn.Module):
         weights = []
 
         def look(attention, inputs):
-            z, k, v, mask = inputs
-            q = attention.split_heads(attention.query(z))
-            weights.append(attend(q, k, v, mask)[1])
+            z, keys_values, mask = inputs
+            weights.append(attend(*attention.get_heads(z, keys_values), mask)[1])
 
         hooks = [
             block.memory_attention.register_forward_pre_hook(look)
@@ -438,7 +431,7 @@ class Transformer(nn.Module):
         memory, mask = self.encode(x, lengths)
         caches = [
             BlockCache(
-                *block.memory_attention.get_keys_values(memory),
+                block.memory_attention.key_value(memory),
                 len(x) * n_hypotheses,
                 max_length,
             )

@@ -753,12 +753,12 @@ def test_attention_is_torchs(transformer, kind):
     copy_attention(ours, theirs)
     x, memory = torch.randn(3, 4, 12), torch.randn(3, 5, 12)
     expected, _ = theirs(x, memory, memory, key_padding_mask=PADDING_3)
-    found = ours(x, *ours.get_keys_values(memory), ~PADDING_3[:, None, None])
+    found = ours(x, ours.key_value(memory), ~PADDING_3[:, None, None])
     assert torch.allclose(found, expected, atol=1e-5)
 
     mask = nn.Transformer.generate_square_subsequent_mask(4)
     expected, _ = theirs(x, x, x, attn_mask=mask)
-    found = ours(x, *ours.get_keys_values(x), is_causal=True)
+    found = ours(x, ours.key_value(x), is_causal=True)
     assert torch.allclose(found, expected, atol=1e-5)
 
 
