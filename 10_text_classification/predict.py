@@ -161,7 +161,7 @@ def load_classifiers(fns, device):
 def run_ahead(values, n_ahead=2):
     """Yield values, while another thread is making the next ones already."""
     values, end = iter(values), object()
-    # The threads take turns, short ones: after each layer, a network waits for its own.
+    # Python's threads take turns; short ones, as a network waits for one every layer.
     sys.setswitchinterval(0.0005)
     with ThreadPoolExecutor(max_workers=1) as executor:
         ahead = deque(executor.submit(next, values, end) for _ in range(n_ahead))

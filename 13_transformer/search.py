@@ -5,11 +5,11 @@ Nothing here knows how a network works. It has to have
     start(x, lengths, n_hypotheses, max_length) -> state
     step(y, state) -> logits of the next token
 
-where state is that of one hypothesis for each sentence, which is empty, and has to have
-`select(rows)`: from then on, each row of rows are the hypotheses of a sentence, each
-given by its number among all there were. All hypotheses of all sentences advance
-together, in tensors: there is a loop over time, and none over sentences, hypotheses or
-tokens.
+A state begins with one hypothesis of each sentence, an empty one; n_hypotheses is how
+many a sentence will have at most. And a state has to have `select(rows)`, which keeps
+some hypotheses, in a new order: each row of rows is a sentence, and has the numbers of
+its hypotheses among all there were. All hypotheses of all sentences advance together,
+in tensors: there is a loop over time, and none over sentences, hypotheses or tokens.
 """
 
 import torch

@@ -61,8 +61,8 @@ def copy_attention(theirs, ours):
 def copy_feed_forward(theirs, block):
     """Give their feed-forward network the weights of a block of ours."""
     theirs.layer_norm.load_state_dict(block.ffn_norm.state_dict())
-    for i, j in ((0, 0), (3, 3)):
-        theirs.pwff_layer[i].load_state_dict(block.ffn[j].state_dict())
+    for i in (0, 3):
+        theirs.pwff_layer[i].load_state_dict(block.ffn[i].state_dict())
 
 
 def make_model(ours, options):
@@ -93,9 +93,8 @@ def make_model(ours, options):
     sizes = ours.x_embedding.num_embeddings, ours.y_embedding.num_embeddings
     theirs = build_model(config, *map(get_vocabulary, sizes))
     theirs.loss_function = 'crossentropy', options['label_smoothing']
-    for name in ('x', 'y'):
-        embedding = theirs.src_embed if name == 'x' else theirs.trg_embed
-        embedding.lut.load_state_dict(getattr(ours, f'{name}_embedding').state_dict())
+    theirs.src_embed.lut.load_state_dict(ours.x_embedding.state_dict())
+    theirs.trg_embed.lut.load_state_dict(ours.y_embedding.state_dict())
     theirs.decoder.output_layer.load_state_dict(ours.generator.state_dict())
     for layer, block in zip(theirs.encoder.layers, ours.encoder, strict=True):
         layer.layer_norm.load_state_dict(block.attention_norm.state_dict())
@@ -151,6 +150,7 @@ class Training:
         loss, _, _, n_correct = self.model(return_type='loss', **vars(batch))
         loss = batch.normalize(loss, 'tokens')
         loss.backward()
+        # Its statistics want both numbers at once.
         loss.item(), n_correct.item()
         nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimizer.step()

@@ -431,10 +431,8 @@ def time_rivals(translator, options, lines, texts, config):
     rivals = {
         'plain': lambda x, lengths, _: search_plainly(model, x, lengths, beam_size),
         'marian': lambda x, _, lengths: marian.translate(x, beam_size, lengths),
-        'marian, by length': lambda x, _, lengths: marian.translate(
-            x, beam_size, lengths
-        ),
     }
+    rivals['marian, by length'] = rivals['marian']
     if HAS_JOEY:
         import joey
 

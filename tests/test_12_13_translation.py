@@ -513,6 +513,23 @@ def test_it_learns_to_reverse_digits(chapter, digits):
     assert sum(right) >= 90
 
 
+def test_a_beam_of_one_is_greedy(chapter, digits):
+    """With its scores, that is: by beam_search(), they choose the same."""
+    model_fn, folder = digits
+    lines = (folder / 'test.ko').read_text(encoding='utf-8').splitlines()
+    found = translate(
+        chapter, '\n'.join([*lines, '', '']), '--model_fn', model_fn, '--beam_size', 1
+    )
+    translator = chapter.translate.Translator([model_fn], torch.device('cpu'))
+    for line, text in zip(lines, found, strict=False):
+        ids = translator.encode([line], 100)
+        x, lengths = torch.tensor(ids), torch.tensor([len(ids[0])])
+        _, tokens = chapter.search.beam_search(translator, x, lengths, BOS, EOS, 100, 1)
+        y = tokens[0, 0].tolist()
+        assert text == translator.decode(y[: y.index(EOS)])
+    assert found[len(lines) :] == ['']
+
+
 def test_scores_are_sacrebleus(chapter, digits, capsys):
     model_fn, folder = digits
     ref_fn = folder / 'test.en'
