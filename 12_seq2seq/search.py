@@ -58,22 +58,25 @@ def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
     result = torch.full((len(x), max_length), eos_id, device=x.device)
     sentences = torch.arange(len(x), device=x.device)
     y = torch.full((len(x), 1), bos_id, device=x.device)
+    is_open = torch.ones_like(sentences, dtype=torch.bool)
     for t in range(max_length - 1):
         logits = network.step(y, state)
-        # |logits| = (n_open, 1, vocab_size)
+        # |logits| = (n_rows, 1, vocab_size)
         # Where argmax finds it too, but faster.
-        y = logits.max(dim=-1).indices
-        # |y| = (n_open, 1)
+        y = logits.max(dim=-1).indices.masked_fill(~is_open.unsqueeze(1), eos_id)
+        # |y| = (n_rows, 1)
         result[sentences, t] = y.squeeze(1)
         is_open = (y.squeeze(1) != eos_id) & (t + 2 < limits[sentences])
-        # |is_open| = (n_open,)
+        # |is_open| = (n_rows,)
         n_open = is_open.sum().item()
         if n_open == 0:
             break
-        if n_open < len(y):
+        # To leave out a few costs more than to take them along.
+        if n_open < 0.9 * len(y):
             kept = is_open.nonzero()
             state.select(kept)
             y, sentences = y[kept.squeeze(1)], sentences[kept.squeeze(1)]
+            is_open = is_open[kept.squeeze(1)]
     return result
 
 

@@ -12,6 +12,8 @@ stderr, with the signatures of sacreBLEU. Several models translate together.
 
 import math
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, repeat
 
 from utils import (
     InputError,
@@ -215,6 +217,26 @@ class Ensemble:
             state.select(rows)
 
 
+def translate_batches(translator, batches, config):
+    """Yield the translations of each batch, of which several are at work on a CPU.
+
+    A step of a search is too small to be shared out well: so each thread that torch may
+    use gets a batch of its own.
+
+    Arguments:
+        batches: the ids of each sentence's subwords, a list for each batch.
+    """
+    import torch
+
+    n_threads = torch.get_num_threads()
+    n_workers = n_threads if translator.device.type == 'cpu' else 1
+    n_workers = max(1, min(n_workers, len(batches)))
+    with ThreadPoolExecutor(
+        n_workers, initializer=torch.set_num_threads, initargs=(n_threads // n_workers,)
+    ) as executor:
+        yield from executor.map(translator.translate, batches, repeat(config))
+
+
 def translate(translator, lines, config, chunk_size):
     """Translate lines; inside a chunk, those of like length together.
 
@@ -228,12 +250,15 @@ def translate(translator, lines, config, chunk_size):
     for chunk in batched(lines, chunk_size):
         ids = translator.encode(chunk, config.max_length)
         places = [i for i in range(len(chunk)) if ids[i]]
-        places.sort(key=lambda i: len(ids[i]))
+        # What takes longest comes first, so that no thread waits long for the last one.
+        places.sort(key=lambda i: -len(ids[i]))
         translations = [[] for _ in chunk]
-        for batch in batched(places, config.batch_size):
-            found = translator.translate([ids[i] for i in batch], config)
-            for i, results in zip(batch, found, strict=True):
-                translations[i] = results
+        batches = [
+            [ids[i] for i in batch] for batch in batched(places, config.batch_size)
+        ]
+        found = chain.from_iterable(translate_batches(translator, batches, config))
+        for i, results in zip(places, found, strict=True):
+            translations[i] = results
         yield from zip(ids, translations, strict=True)
 
 

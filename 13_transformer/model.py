@@ -291,10 +291,11 @@ class PositionalEncoding(nn.Module):
 
     def forward(self, start, length):
         """Return the waves at `length` places, of which the first is `start`."""
-        if start + length > len(self.table):
-            table = self.make_table(2 * (start + length))
-            self.table = table.to(self.table)
-        return self.table[start : start + length]
+        table = self.table
+        if start + length > len(table):
+            table = self.make_table(2 * (start + length)).to(table)
+            self.table = table
+        return table[start : start + length]
 
 
 class Transformer(nn.Module):

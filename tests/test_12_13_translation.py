@@ -7,6 +7,7 @@ import math
 import random
 import re
 import sys
+import threading
 
 import pytest
 import torch
@@ -528,6 +529,40 @@ def test_a_beam_of_one_is_greedy(chapter, digits):
         y = tokens[0, 0].tolist()
         assert text == translator.decode(y[: y.index(EOS)])
     assert found[len(lines) :] == ['']
+
+
+def test_each_thread_has_a_batch_of_its_own(chapter, digits, monkeypatch):
+    """Batches go side by side, each in one thread; a single one has all threads."""
+    model_fn, folder = digits
+    lines = (folder / 'test.ko').read_text(encoding='utf-8').splitlines()
+    translator = chapter.translate.Translator([model_fn], torch.device('cpu'))
+    parser, threads = chapter.translate.define_argparser(), []
+    meeting = threading.Barrier(2, timeout=60)
+
+    def search(ids, config):
+        threads.append(torch.get_num_threads())
+        if config.batch_size == 25:
+            meeting.wait()
+        return chapter.translate.Translator.translate(translator, ids, config)
+
+    def run(batch_size):
+        config = parser.parse_args(['--batch_size', str(batch_size)])
+        results = chapter.translate.translate(translator, lines, config, 100)
+        return [results[0][1] for _, results in results]
+
+    expected = run(100)
+    monkeypatch.setattr(translator, 'translate', search)
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert run(25) == expected
+        assert threads == [1] * 4
+        threads.clear()
+        assert run(100) == expected
+        assert threads == [2]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def test_scores_are_sacrebleus(chapter, digits, capsys):
