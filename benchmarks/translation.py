@@ -31,6 +31,7 @@ translate: sentences a second, in batches of 64, beside
 
 Ours is from text to text. Of the others, no text is decoded. All but the first
 take the sentences as they come, 64 at a time; marian once more in our order, by length.
+All take turns, and the medians of the speeds and of the ratios are printed.
 """
 
 import argparse
@@ -50,6 +51,7 @@ sys.path.insert(0, str(ROOT / 'tests'))
 from chapters import importable, load_chapter  # noqa: E402
 
 HAS_JOEY = importlib.util.find_spec('joeynmt') is not None
+RIVALS = ['uncached', 'plain', 'marian', 'marian, by length', 'joey']
 PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = range(4)
 
 
@@ -424,9 +426,8 @@ def time_batches(translate, ids, lengths, batch_size, is_sorted):
     return time.perf_counter() - start, [list(found[i]) for i in range(len(ids))]
 
 
-def time_rivals(translator, options, lines, texts, config):
-    """Return the seconds of each rival, and say how many say what we say."""
-    model, beam_size = translator.models[0], config.beam_size
+def make_rivals(model, options, beam_size):
+    """Return the rivals, a dict of functions for time_batches()."""
     marian = Marian(model, options)
     rivals = {
         'plain': lambda x, lengths, _: search_plainly(model, x, lengths, beam_size),
@@ -440,12 +441,17 @@ def time_rivals(translator, options, lines, texts, config):
         rivals['joey'] = lambda x, lengths, _: joey.translate(
             theirs, x, lengths, beam_size, 2 * x.size(1) + 10
         )
+    return rivals
+
+
+def time_rivals(translator, rivals, lines, texts, batch_size):
+    """Return the seconds of each rival, and say how many say what we say."""
     ids = translator.x_subwords.encode(lines)
     lengths = [len(row) + 1 for row in translator.y_subwords.encode(texts)]
     seconds = {}
     for name, translate in rivals.items():
         seconds[name], rows = time_batches(
-            translate, ids, lengths, config.batch_size, name.endswith('by length')
+            translate, ids, lengths, batch_size, name.endswith('by length')
         )
         if not name.startswith('marian'):
             rows = [[int(i) for i in row] for row in rows]
@@ -480,16 +486,22 @@ def measure_translation(model_fn, arguments):
                 ['--beam_size', str(beam_size)]
             )
             time_text(chapter, translator, lines[:8], config)
-            seconds = {}
-            seconds['ours'], texts = time_text(chapter, translator, lines, config)
+            rivals, rows = {}, []
             if name == '13_transformer':
-                translator.models = [Uncached(models[0])]
-                seconds['uncached'], same_texts = time_text(
-                    chapter, translator, lines, config
-                )
-                say_how_many_agree('uncached', same_texts, texts)
-                translator.models = models
-                seconds |= time_rivals(translator, options, lines, texts, config)
+                rivals = make_rivals(models[0], options, beam_size)
+                rivals = {key: rivals[key] for key in rivals if key in arguments.rivals}
+            for _ in range(arguments.n_repeats):
+                row = {}
+                row['ours'], texts = time_text(chapter, translator, lines, config)
+                if name == '13_transformer' and 'uncached' in arguments.rivals:
+                    translator.models = [Uncached(models[0])]
+                    row['uncached'], same_texts = time_text(
+                        chapter, translator, lines, config
+                    )
+                    say_how_many_agree('uncached', same_texts, texts)
+                    translator.models = models
+                row |= time_rivals(translator, rivals, lines, texts, config.batch_size)
+                rows.append(row)
             found, expected = (
                 sum(map(len, translator.y_subwords.encode(each)))
                 for each in (texts, references)
@@ -498,10 +510,12 @@ def measure_translation(model_fn, arguments):
                 f'{name}, beam {beam_size}: '
                 f'{found / expected:.2f} tokens for each of the reference'
             )
-            for way, value in seconds.items():
+            for way in rows[0]:
+                speed = statistics.median(len(lines) / row[way] for row in rows)
+                ratio = statistics.median(row[way] / row['ours'] for row in rows)
                 print(
-                    f'{way:17} {len(lines) / value:8.1f} sentences/s  '
-                    f'{value / seconds["ours"]:5.2f} of the time of ours',
+                    f'{way:17} {speed:8.1f} sentences/s  '
+                    f'{ratio:5.2f} of the time of ours',
                     flush=True,
                 )
 
@@ -522,6 +536,7 @@ def main():
     parser.add_argument('--n_repeats', type=int, default=3)
     parser.add_argument('--test_fn', default=ROOT / '13_transformer/sample/test')
     parser.add_argument('--n_sentences', type=int, default=1000)
+    parser.add_argument('--rivals', nargs='+', choices=RIVALS, default=RIVALS)
     parser.add_argument('--beam_sizes', type=int, nargs='+', default=[5, 1])
     arguments = parser.parse_args()
 
