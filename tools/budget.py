@@ -1,0 +1,172 @@
+"""Count the lines of each chapter, and how many of them are the lesson.
+
+    python tools/budget.py
+    python tools/budget.py 05_cnn
+
+The first prints a table of all chapters, the second the functions of one chapter. A line
+counts if there is code on it: comments, docstrings and blank lines are free.
+
+The lesson is model.py, trainer.py, search.py and the function main of train.py (in 01
+also that of main.py, which is the whole program on one page). Its share is taken of the
+chapter without guards.py, fast.py, make_sample.py and prepare*.py. The limit on all
+lines includes guards.py and fast.py.
+"""
+
+import argparse
+import ast
+import io
+import sys
+import tokenize
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# The most lines of code that a chapter may have, guards.py and fast.py included.
+LIMITS = {
+    '01_linear_regression': 260,
+    '02_mnist_tutorial': 400,
+    '03_mnist_autoencoder': 380,
+    '04_advanced_pytorch': 560,
+    '05_cnn': 640,
+    '06_transfer_learning': 900,
+    '07_rnn': 680,
+    '08_preprocessing': 700,
+    '09_word_embedding': 520,
+    '10_text_classification': 1000,
+    '12_seq2seq': 1250,
+    '13_transformer': 1350,
+    'appendix_lda': None,
+    'appendix_word2vec': None,
+}
+MIN_SHARE = 0.45
+GUARDS_LIMIT = 160
+UTILS_LIMIT = 90
+
+NO_CODE = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
+LESSON_FILES = {'model.py', 'trainer.py', 'search.py'}
+LESSON_MAINS = {'train.py', 'main.py'}
+
+
+def get_code_lines(text):
+    """Return the numbers of the lines that have code on them, a set.
+
+    A docstring is an expression that is nothing but a string.
+    """
+    lines = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in NO_CODE:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    for node in ast.walk(ast.parse(text)):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            lines.difference_update(range(node.lineno, node.end_lineno + 1))
+    return lines
+
+
+def count_functions(text):
+    """Return the code lines of each top-level function, class and of the rest."""
+    lines = get_code_lines(text)
+    counts = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+            own = lines & set(range(first, node.end_lineno + 1))
+            counts[node.name] = len(own)
+            lines -= own
+    return {'(the rest)': len(lines)} | counts
+
+
+def count_file(fn):
+    """Return the code lines of a file, and how many of them are the lesson."""
+    counts = count_functions(fn.read_text(encoding='utf-8'))
+    total = sum(counts.values())
+    if fn.name in LESSON_FILES:
+        return total, total
+    return total, counts.get('main', 0) if fn.name in LESSON_MAINS else 0
+
+
+def is_generator(fn):
+    """Return whether a file makes or converts data, which is outside the count."""
+    return fn.name == 'make_sample.py' or fn.name.startswith('prepare')
+
+
+def count_chapter(folder):
+    """Return the counts of a chapter: lesson, reading, guards, fast and all lines.
+
+    Reading is what the share of the lesson is taken of. Programs in folders below the
+    chapter, which have a lesson of their own, are not counted with it.
+    """
+    counts = dict.fromkeys(('lesson', 'reading', 'guards', 'fast', 'all'), 0)
+    for fn in sorted(folder.glob('*.py')):
+        if is_generator(fn):
+            continue
+        total, lesson = count_file(fn)
+        counts['all'] += total
+        if fn.name in ('guards.py', 'fast.py'):
+            counts[fn.stem] += total
+        else:
+            counts['reading'] += total
+            counts['lesson'] += lesson
+    return counts
+
+
+def find_programs():
+    """Return the folders that hold a train.py: chapters, and programs below them."""
+    return sorted(
+        fn.parent.relative_to(ROOT).as_posix()
+        for pattern in ('*/train.py', '*/*/train.py')
+        for fn in ROOT.glob(pattern)
+        if fn.relative_to(ROOT).parts[0].startswith(('0', '1', 'appendix'))
+    )
+
+
+def print_table():
+    """Print a row of counts for each chapter, as Markdown."""
+    print('| chapter | lesson | reading | share | guards | fast | all | limit |')
+    print('| --- | --: | --: | --: | --: | --: | --: | --: |')
+    for name in find_programs():
+        counts = count_chapter(ROOT / name)
+        share = counts['lesson'] / counts['reading']
+        print(
+            f'| {name} | {counts["lesson"]} | {counts["reading"]} | {share:.0%} | '
+            f'{counts["guards"]} | {counts["fast"]} | {counts["all"]} | '
+            f'{LIMITS.get(name) or "–"} |'
+        )
+
+
+def print_functions(folder):
+    """Print the lines of each function of a chapter."""
+    for fn in sorted(folder.glob('*.py')):
+        total, lesson = count_file(fn)
+        note = 'not counted' if is_generator(fn) else f'{lesson} of it the lesson'
+        print(f'{fn.name}: {total}, {note}')
+        for name, count in count_functions(fn.read_text(encoding='utf-8')).items():
+            print(f'    {count:4}  {name}')
+
+
+def main():
+    """Print the table, or one chapter."""
+    p = argparse.ArgumentParser(description='Count the lines of each chapter.')
+    p.add_argument('chapter', nargs='?', help='print its functions')
+    config = p.parse_args()
+    if not config.chapter:
+        print_table()
+        return
+    folder = ROOT / config.chapter
+    if not folder.is_dir():
+        sys.exit(f'{config.chapter}: no such chapter')
+    print_functions(folder)
+
+
+if __name__ == '__main__':
+    main()
