@@ -9,7 +9,6 @@ are imported inside the functions that use them, so that `--help` answers at onc
 import argparse
 import contextlib
 import io
-import math
 import os
 import sys
 import tempfile
@@ -24,7 +23,7 @@ class InputError(Exception):
 
 
 def is_first_process():
-    """Return whether this is the only process, or the first one that torchrun started."""
+    """Return whether this is the only process, or the first one of torchrun."""
     return os.environ.get('RANK', '0') == '0'
 
 
@@ -93,8 +92,8 @@ def number(kind, minimum, maximum=2**31 - 1):
 def read_lines(fn=None):
     """Yield the lines of a UTF-8 text file, or of stdin, without their line ends.
 
-    A line ends with a line feed, or with a carriage return and a line feed. A byte-order
-    mark at the beginning of the file is not part of the text.
+    A line ends with a line feed, or with a carriage return and a line feed. A
+    byte-order mark at the beginning of the file is not part of the text.
 
     Arguments:
         fn: the file; None: stdin.
@@ -113,6 +112,86 @@ def read_lines(fn=None):
     except UnicodeDecodeError as error:
         found = f'expected UTF-8, byte {error.start + 1} is not'
         raise InputError(f'{name}, line {n_lines}: {found}') from error
+
+
+def read_table(fn, columns, skips_empty_rows=False):
+    """Read columns of numbers from a CSV file whose first line has their names.
+
+    Arguments:
+        fn: the file; - for stdin.
+        columns: the names of the columns to return.
+        skips_empty_rows: whether rows without any of these values are left out.
+
+    Returns:
+        A float tensor of shape (n_rows, n_columns).
+
+    Raises:
+        InputError: the file can't be read, has no such column, or a value is not a
+            finite number.
+    """
+    import pandas as pd
+    import torch
+
+    source = 'stdin' if fn == '-' else fn
+    try:
+        # pandas itself would also open URLs and archives.
+        content = sys.stdin.buffer.read() if fn == '-' else Path(fn).read_bytes()
+        strings = {'dtype': str, 'keep_default_na': False, 'na_values': ''}
+        table = pd.read_csv(io.BytesIO(content), skip_blank_lines=False, **strings)
+    except OSError as error:
+        raise InputError(f'{source}: {error.strerror}') from error
+    except ValueError as error:
+        reason = ' '.join(str(error).split())
+        raise InputError(f'{source}: expected a CSV file in UTF-8: {reason}') from error
+
+    for name in columns:
+        if name not in table.columns:
+            found = table.columns.tolist()
+            raise InputError(f'{source}:1: expected a column {name!r}, found {found}')
+    if not isinstance(table.index, pd.RangeIndex):
+        # pandas takes the first of too many values for the name of the row.
+        n_columns = len(table.columns)
+        raise InputError(f'{source}:2: expected {n_columns} values, found more')
+    table = table[columns].dropna(how='all') if skips_empty_rows else table[columns]
+    numbers = table.apply(pd.to_numeric, errors='coerce').astype('float64')
+    bad = ~numbers.abs().le(torch.finfo(torch.float32).max)
+    if bad.any(axis=None):
+        row, name = bad.stack().idxmax()
+        found = f'expected a number for {name!r}, found {table.loc[row, name]!r}'
+        # The table counts its rows from 0, and the header is line 1 of the file.
+        raise InputError(f'{source}:{row + 2}: {found}')
+    return torch.tensor(numbers.to_numpy('float32'))
+
+
+def read_picture(fn):
+    """Read a picture in any format that Pillow knows, as shades of grey.
+
+    Returns:
+        An array of shape (height, width), 0 (black) to 255 (white), at most 400 x 400.
+
+    Raises:
+        InputError: fn can't be read, is not a picture, or has only one colour.
+    """
+    import numpy as np
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(fn) as file:
+            image = ImageOps.exif_transpose(file)
+            if image.mode.startswith('I'):
+                # 16 bits a pixel: Pillow would cut off all above 255.
+                image = image.point(lambda value: value * (1 / 256))
+            image.thumbnail((400, 400))
+            image = image.convert('RGBA')
+    except Exception as error:
+        # Damaged bytes can raise any exception inside the reader.
+        raise InputError(f'{fn}: expected a picture: {error}') from error
+    # Transparent pixels become grey, so that black and white ink are visible on them.
+    paper = Image.new('RGBA', image.size, 'grey')
+    pixels = np.asarray(Image.alpha_composite(paper, image).convert('L'), np.float32)
+    if np.ptp(pixels) < 16:
+        raise InputError(f'{fn}: expected a drawing, found a picture of one colour')
+    return pixels
 
 
 def check_model_fn(fn):

@@ -4,7 +4,7 @@ from torch import nn
 
 
 class LinearRegression(nn.Linear):
-    """The line y_hat = x W^T + b: nn.Linear, with its shapes written down."""
+    """The line y_hat = x W^T + b: nn.Linear, with its shapes as comments."""
 
     def forward(self, x):
         """Return y_hat for a batch of x."""

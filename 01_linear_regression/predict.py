@@ -5,45 +5,35 @@ cat numbers.txt | python predict.py --model_fn model.pth
 """
 
 import math
-import sys
 
-from utils import (
-    InputError,
-    get_argparser,
-    get_device,
-    load_checkpoint,
-    run,
-)
+from guards import InputError, get_argparser, load_checkpoint, read_lines, run
+from utils import get_device
 
 
 def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Predict y for each x, from --x or line by line.')
-
     p.add_argument('--x', nargs='+', help='numbers; None reads them from stdin')
     return p
 
 
-def read_numbers(lines, source):
-    """Yield the number of each line, None for a blank one.
+def read_number(text, source):
+    """Return the number in a text.
 
     Raises:
-        InputError: a line is not a finite number.
+        InputError: the text is not a finite number; source says where it is.
     """
-    for line_number, line in enumerate(lines, start=1):
-        try:
-            value = float(line) if line.strip() else None
-        except ValueError:
-            value = math.nan
-        if value is not None and not math.isfinite(value):
-            raise InputError(
-                f'{source}:{line_number}: expected a number, found {line.strip()!r}'
-            )
-        yield value
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f'{source}: expected a number, found {text.strip()!r}')
+    return value
 
 
 def main(config):
-    """Write a y for each x."""
+    """Print a y for each x, and a blank line for a blank line."""
     import torch
 
     from model import LinearRegression
@@ -54,19 +44,15 @@ def main(config):
     model.load_state_dict(checkpoint['model'])
     model.eval()
 
-    lines, source = config.x, '--x'
-    if not lines:
-        # Bytes that are no text become a text that is no number.
-        sys.stdin.reconfigure(encoding='utf-8', errors='backslashreplace')
-        lines, source = sys.stdin, 'stdin'
-    for value in read_numbers(lines, source):
-        if value is None:
+    source = '--x' if config.x else 'stdin'
+    for line_number, line in enumerate(config.x or read_lines(), start=1):
+        if not line.strip():
             print()
             continue
+        x = torch.tensor([[read_number(line, f'{source}:{line_number}')]])
+        # |x| = (1, 1)
         with torch.no_grad():
-            x = torch.tensor([[value]], device=device)
-            # |x| = (1, 1)
-            print(model(x).item())
+            print(model(x.to(device)).item())
 
 
 if __name__ == '__main__':

@@ -8,43 +8,27 @@ result, save.
 
 from pathlib import Path
 
-from utils import (
-    check_model_fn,
-    draw_fit,
-    get_argparser,
-    get_device,
-    least_squares,
-    load_data,
-    number,
-    run,
-    save_checkpoint,
-    set_seed,
-)
+from guards import check_model_fn, get_argparser, number, run, save_checkpoint
+from utils import draw_fit, get_device, load_data, set_seed
 
 
 def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Fit a line y = w x + b to the points of a table.')
     data_fn = str(Path(__file__).with_name('01_data.csv'))
-
-    p.add_argument('--data_fn', default=data_fn, help='CSV with the columns x and y')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of the first w and b'
-    )
-    p.add_argument('--n_epochs', type=number(int, 1), default=500, help='steps to take')
-    p.add_argument('--lr', type=number(float, 0.0), default=0.5, help='learning rate')
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=1,
-        help='0: silent, 1: a line every 100 epochs, 2: a line an epoch',
-    )
+    verbose_help = '0: silent, 1: a line every 100 epochs, 2: a line an epoch'
+    option = p.add_argument
+    option('--data_fn', default=data_fn, help='CSV with the columns x and y')
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=500, help='steps to take')
+    option('--lr', type=number(float, 0), default=0.5, help='learning rate')
+    option('--verbose', type=int, choices=[0, 1, 2], default=1, help=verbose_help)
     return p
 
 
 def main(config):
     """Fit, report, draw and save."""
+    import numpy as np
     from torch import nn, optim
 
     from model import LinearRegression
@@ -68,10 +52,9 @@ def main(config):
     trainer = Trainer(model, crit, optimizer)
     history = trainer.train(x, y, config)
 
-    # Result, beside what no line can beat
-    w, b = model.weight.item(), model.bias.item()
-    best_w, best_b = least_squares(x, y)
-    print(f'w: {w}\nb: {b}')
+    # Result, and the best possible line to compare with
+    best_w, best_b = np.polyfit(x.flatten().tolist(), y.flatten().tolist(), deg=1)
+    print(f'w: {model.weight.item()}\nb: {model.bias.item()}')
     print(f'closed_form_w: {best_w}\nclosed_form_b: {best_b}')
 
     # Save

@@ -1,12 +1,12 @@
-"""The training loop: trains any model that maps x to y, knows nothing of lines."""
+"""The training loop: it trains any model that maps x to y, not only a line."""
 
 import math
 
-from utils import InputError, log
+from guards import InputError, log
 
 
 class Trainer:
-    """Moves a model's parameters down the slope of a loss.
+    """Trains a model by gradient descent.
 
     Arguments:
         model: maps a batch of x to y_hat.
@@ -26,7 +26,7 @@ class Trainer:
             The loss of each epoch, a list of numbers.
 
         Raises:
-            InputError: the loss is not a number any more.
+            InputError: the loss is no longer a finite number.
         """
         history = []
         for epoch in range(1, config.n_epochs + 1):

@@ -1,91 +1,14 @@
-"""The small helpers of a chapter: what a person types, the device, files, pictures.
+"""The small helpers of a chapter: the device, the seed, the data and the picture.
 
-Later chapters copy them unchanged. Libraries that take seconds to import are
-imported inside the functions that use them, so that `--help` answers at once.
+Libraries that take seconds to import are imported inside the functions that use them,
+so that `--help` answers at once.
 """
 
-import argparse
-import contextlib
-import io
-import math
-import os
-import sys
-import tempfile
-import warnings
-from pathlib import Path
-
-from tqdm import tqdm
-
-
-class InputError(Exception):
-    """What the person at the keyboard can mend; its text is one line."""
-
-
-def log(message):
-    """Say something to the person: on stderr, since stdout is kept for results."""
-    tqdm.write(message, file=sys.stderr)
-
-
-def run(main, parser):
-    """Run main(config) with the options of the command line.
-
-    An InputError ends in one line and exit status 2, Ctrl-C in exit status 130.
-    Any other exception is a bug, and keeps its traceback.
-    """
-    try:
-        main(parser.parse_args())
-        sys.stdout.flush()
-    except InputError as error:
-        log(f'error: {error}')
-        sys.exit(2)
-    except KeyboardInterrupt:
-        log('interrupted')
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `python predict.py | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-
-
-def get_argparser(description):
-    """Return a parser with the two options that every program of the course has.
-
-    Its help shows every default, its errors are one line.
-    """
-    p = argparse.ArgumentParser(
-        description=description,
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    p.add_argument('--model_fn', default='model.pth', help='the checkpoint')
-    p.add_argument(
-        '--gpu_id',
-        type=number(int, -1),
-        help='accelerator, -1 for the CPU; None takes 0 if there is one',
-    )
-    return p
-
-
-def number(kind, minimum, maximum=2**31 - 1):
-    """Return an argparse type: an int or a float from minimum to maximum."""
-
-    def parse(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not minimum <= value <= maximum:
-            name = 'a whole number' if kind is int else 'a number'
-            raise argparse.ArgumentTypeError(
-                f'expected {name} from {minimum} to {maximum}, got {text!r}'
-            )
-        return value
-
-    return parse
+from guards import InputError, read_table, save_figure
 
 
 def set_seed(seed):
-    """Make the run repeatable: one seed, one machine, one result."""
+    """Make a run repeatable: one seed on one machine gives one result."""
     import torch
 
     torch.manual_seed(seed)
@@ -110,167 +33,29 @@ def get_device(gpu_id=None):
     if gpu_id < 0:
         return torch.device('cpu')
     if gpu_id >= n_accelerators:
-        raise InputError(
-            f'--gpu_id {gpu_id}: this machine has {n_accelerators} accelerators, '
-            'numbered from 0; -1 is the CPU'
-        )
+        found = f'this machine has {n_accelerators} accelerators, numbered from 0'
+        raise InputError(f'--gpu_id {gpu_id}: {found}; -1 is the CPU')
     return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
 
 
-def check_model_fn(fn):
-    """Fail before the training, not after it, if fn can't become a checkpoint.
-
-    Makes the folder of fn if there is none.
-
-    Raises:
-        InputError: fn is a folder or a device, ends in .png, as the picture beside
-            the checkpoint will, or stands in a folder that takes no new file.
-    """
-    fn = Path(fn)
-    if fn.suffix == '.png':
-        raise InputError(f'{fn}: expected a name such as model.pth; .png is a picture')
-    try:
-        if fn.exists() and not fn.is_file():
-            raise InputError(f'{fn}: expected a file, found something else')
-        fn.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=fn.parent, prefix=fn.name):
-            return
-    except OSError as error:
-        raise InputError(f'{fn}: can not be written: {error.strerror}') from error
-
-
-def write_file(fn, content):
-    """Write bytes so that at any instant fn is the whole old file or the whole new one.
-
-    Raises:
-        InputError: the file can't be written; what was there before still is.
-    """
-    target = os.path.realpath(fn)
-    if os.path.exists(target) and not os.path.isfile(target):
-        # A device, such as /dev/null, would be gone.
-        raise InputError(f'{fn}: expected a file, found something else')
-    temporary = f'{target}.{os.getpid()}.tmp'
-    try:
-        with open(temporary, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f'{fn}: can not be written: {error.strerror}') from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-
-
-def save_checkpoint(checkpoint, fn):
-    """Save a dict of plain data (tensors, numbers, strings, lists, dicts)."""
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(checkpoint, buffer)
-    write_file(fn, buffer.getvalue())
-
-
-def load_checkpoint(fn, chapter):
-    """Load what save_checkpoint() has saved, tensors on the CPU.
-
-    Raises:
-        InputError: fn can't be read, holds more than plain data (a pickle may run
-            any code when it is loaded), or is not a checkpoint of this chapter.
-    """
-    import torch
-
-    expected = f'expected a checkpoint of {chapter}'
-    try:
-        with open(fn, 'rb') as file, warnings.catch_warnings():
-            # Of a strange file, torch says in many lines what we say in one.
-            warnings.simplefilter('ignore')
-            checkpoint = torch.load(file, map_location='cpu', weights_only=True)
-            found = str(checkpoint['chapter'])
-    except OSError as error:
-        raise InputError(f'{fn}: {expected}: {error.strerror}') from error
-    except Exception as error:
-        # Damaged bytes raise whatever they happen to hit inside the reader.
-        raise InputError(f'{fn}: {expected}, this is damaged or no such') from error
-
-    if found != chapter:
-        raise InputError(f'{fn}: {expected}, found one of {found!r}')
-    return checkpoint
-
-
-def save_figure(figure, fn):
-    """Save a matplotlib Figure as a PNG; no window is opened."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=150)
-    write_file(fn, buffer.getvalue())
-
-
 def load_data(fn):
-    """Read the columns x and y of a CSV file with pandas.
+    """Read the columns x and y of a CSV file.
 
     Returns:
         x and y, float tensors of shape (n_points, 1).
 
     Raises:
-        InputError: the file can't be read, has no columns x and y, a value that is not
-            a finite number, or too few rows for a line to be fitted.
+        InputError: the file can't be read, or has too few rows to fit a line.
     """
-    import pandas as pd
-    import torch
-
-    try:
-        with open(fn, encoding='utf-8-sig') as file:
-            # Texts as they stand, and blank lines too, so that a message can name them.
-            table = pd.read_csv(
-                file,
-                dtype=str,
-                keep_default_na=False,
-                na_values='',
-                skip_blank_lines=False,
-            )
-    except OSError as error:
-        raise InputError(f'{fn}: {error.strerror}') from error
-    except ValueError as error:
-        reason = ' '.join(str(error).split())
-        raise InputError(f'{fn}: expected a CSV file in UTF-8: {reason}') from error
-
-    if not {'x', 'y'} <= set(table.columns):
-        found = list(table.columns)
-        raise InputError(f'{fn}:1: expected the columns x and y, found {found}')
-    if not isinstance(table.index, pd.RangeIndex):
-        # Of more values than columns, pandas takes the first for the row's name.
-        raise InputError(f'{fn}:2: expected {len(table.columns)} values, found more')
-    table = table[['x', 'y']].dropna(how='all')
-    numbers = table.apply(pd.to_numeric, errors='coerce').astype('float64')
-    bad = ~numbers.abs().le(torch.finfo(torch.float32).max).all(axis=1)
-    if bad.any():
-        # The table counts its rows from 0, and the header is line 1 of the file.
-        line, found = bad.idxmax() + 2, list(table.loc[bad.idxmax()])
-        raise InputError(f'{fn}:{line}: expected two numbers, found {found}')
-
-    values = torch.tensor(numbers.to_numpy(), dtype=torch.float32)
+    values = read_table(fn, ['x', 'y'], skips_empty_rows=True)
     # |values| = (n_points, 2)
     if len(values[:, 0].unique()) < 2:
         raise InputError(f'{fn}: expected rows with at least two different x')
     return values[:, :1], values[:, 1:]
 
 
-def least_squares(x, y):
-    """Return the w and b that no line can beat: the least-squares solution.
-
-    Arguments:
-        x, y: tensors of shape (n_points, 1).
-    """
-    import torch
-
-    ones = torch.ones_like(x)
-    w, b = torch.linalg.lstsq(torch.cat([x, ones], dim=1).double(), y.double()).solution
-    return w.item(), b.item()
-
-
 def draw_fit(x, y, y_hat, history, fn):
-    """Draw the points with the fitted line, and beside them how the loss has fallen.
+    """Draw the points with the fitted line, and the learning curve beside them.
 
     Arguments:
         x, y, y_hat: tensors of shape (n_points, 1).
@@ -282,8 +67,8 @@ def draw_fit(x, y, y_hat, history, fn):
     figure = Figure(figsize=(9, 4), layout='constrained')
     left, right = figure.subplots(1, 2)
 
-    x, y, y_hat = (values.detach().cpu() for values in (x, y, y_hat))
-    order = x.flatten().argsort()
+    x, y, y_hat = (values.detach().cpu().flatten() for values in (x, y, y_hat))
+    order = x.argsort()
     left.scatter(x, y, label='data')
     left.plot(x[order], y_hat[order], color='tab:red', label='fitted line')
     left.set(title='The fit', xlabel='x', ylabel='y')
