@@ -1,0 +1,118 @@
+"""Classify texts, or score a classifier on labelled ones.
+
+    python predict.py --model_fn model.pth < reviews.txt
+    python predict.py --model_fn model.pth --test_fn sample/test.tsv
+
+Reads one text a line from stdin and prints one line for each, blank lines included: the
+label, its probability and the text, separated by tabs. With --test_fn it prints
+`accuracy: 0.9700`, the F1 score and the confusion matrix of a file in which each line
+is the true label, a tab and a text.
+"""
+
+from guards import get_argparser, load_checkpoint, read_lines, run
+from utils import get_device
+
+
+def define_argparser():
+    """Return the parser of the command line."""
+    p = get_argparser('Classify texts, or score on a file.')
+    p.add_argument('--test_fn', help='labelled texts to score on, instead of stdin')
+    return p
+
+
+class Classifier:
+    """A trained classifier: from texts to the probabilities of the classes.
+
+    Arguments:
+        fn: the checkpoint.
+        device: the device to compute on.
+    """
+
+    def __init__(self, fn, device):
+        from model import get_model
+        from tokenizer import Tokenizer, Vocabulary
+
+        checkpoint = load_checkpoint(fn, '10_text_classification/lstm')
+        self.device, self.class_names = device, checkpoint['class_names']
+        self.tokenizer = Tokenizer(**checkpoint['tokenizer'])
+        self.vocabulary = Vocabulary(**checkpoint['vocabulary'])
+        self.model = get_model(
+            checkpoint['config'], len(self.class_names), self.vocabulary
+        )
+        self.model.load_state_dict(checkpoint['model'])
+        self.model.to(device).eval()
+
+    def encode(self, texts):
+        """Return the token ids of each text."""
+        return [*map(self.vocabulary.encode, self.tokenizer.tokenize(texts))]
+
+    def predict(self, id_lists, batch_size=256):
+        """Return the probability of each class for each text.
+
+        Returns:
+            A float tensor of shape (n_texts, n_classes), on the CPU.
+        """
+        import torch
+
+        from data_loader import get_loader
+
+        p = torch.empty(len(id_lists), len(self.class_names))
+        # In place of its class, each text has its index.
+        indices = torch.arange(len(id_lists))
+        pad_id = self.vocabulary.pad_id
+        loader = get_loader(id_lists, indices, pad_id, batch_size, is_train=False)
+        with torch.inference_mode():
+            for x, lengths, i in loader:
+                p[i] = self.model(x.to(self.device), lengths).softmax(dim=-1).cpu()
+        return p
+
+
+def classify(classifier):
+    """Print a line for each line of stdin."""
+    lines = list(read_lines())
+    texts = [line for line in lines if line.strip()]
+    p, y_hat = classifier.predict(classifier.encode(texts)).max(dim=-1)
+    # |p| = (n_texts,)
+    # |y_hat| = (n_texts,)
+    answers = zip(p.tolist(), y_hat.tolist(), strict=True)
+    for line in lines:
+        if line.strip():
+            p, i = next(answers)
+            print(classifier.class_names[i], f'{p:.4f}', line, sep='\t')
+        else:
+            print()
+
+
+def score(classifier, test_fn):
+    """Print the scores of the classifier on a file of labelled texts."""
+    from sklearn import metrics
+
+    from data_loader import get_labels, read_table
+
+    class_names = classifier.class_names
+    table = read_table(test_fn)
+    y = get_labels(table, class_names, test_fn)
+    y_hat = classifier.predict(classifier.encode(table['text'])).argmax(dim=-1)
+    # |y_hat| = (n_texts,)
+
+    print(f'n_texts: {len(y)}')
+    print(f'accuracy: {metrics.accuracy_score(y, y_hat):.4f}')
+    print(f'f1: {metrics.f1_score(y, y_hat, average="macro"):.4f}')
+    print('confusion_matrix:')
+    print('true \\ predicted', *class_names, sep='\t')
+    confusions = metrics.confusion_matrix(y, y_hat, labels=range(len(class_names)))
+    for name, counts in zip(class_names, confusions, strict=True):
+        print(name, *counts, sep='\t')
+
+
+def main(config):
+    """Classify or score."""
+    classifier = Classifier(config.model_fn, get_device(config.gpu_id))
+    if config.test_fn:
+        score(classifier, config.test_fn)
+    else:
+        classify(classifier)
+
+
+if __name__ == '__main__':
+    run(main, define_argparser())

@@ -1,0 +1,73 @@
+"""From text to tokens, and from tokens to ids, the numbers that a network reads."""
+
+from collections import Counter
+
+
+class Tokenizer:
+    """Splits texts into tokens.
+
+    Arguments:
+        kind: space, to split at spaces; or kiwi, to split Korean into morphemes:
+            재밌었다 becomes 재밌 었 다.
+    """
+
+    def __init__(self, kind):
+        self.kind = kind
+        if kind == 'kiwi':
+            import kiwipiepy
+
+            self.kiwi = kiwipiepy.Kiwi()
+
+    def tokenize(self, texts):
+        """Yield the tokens of each text, a list of strings."""
+        if self.kind == 'kiwi':
+            for morphemes in self.kiwi.tokenize(texts):
+                yield [morpheme.form for morpheme in morphemes]
+        else:
+            yield from map(str.split, texts)
+
+    def state_dict(self):
+        """Return plain data: Tokenizer(**state) makes the tokenizer again."""
+        return {'kind': self.kind}
+
+
+class Vocabulary:
+    """The id of each token: its index in a list.
+
+    Arguments:
+        tokens: a list of different strings.
+        pad: the token that fills short texts up to the length of the longest one.
+        unknown: the token that replaces all tokens that are not in the list.
+    """
+
+    def __init__(self, tokens, pad='<pad>', unknown='<unk>'):
+        self.tokens, self.pad, self.unknown = tokens, pad, unknown
+        self.ids = {token: i for i, token in enumerate(tokens)}
+        self.pad_id, self.unknown_id = self.ids[pad], self.ids[unknown]
+
+    @classmethod
+    def build(cls, token_lists, min_freq):
+        """Return the vocabulary of texts, the most frequent tokens first.
+
+        Equally frequent tokens are sorted, so that the same texts give the same ids.
+
+        Arguments:
+            token_lists: the tokens of each text.
+            min_freq: tokens that occur less often are left out.
+        """
+        counts = Counter(token for tokens in token_lists for token in tokens)
+        frequent = [token for token, count in counts.items() if count >= min_freq]
+        frequent.sort(key=lambda token: (-counts[token], token))
+        special = ['<pad>', '<unk>']
+        return cls(special + [token for token in frequent if token not in special])
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def encode(self, tokens):
+        """Return the ids of tokens; an empty text becomes one unknown token."""
+        return [self.ids.get(token, self.unknown_id) for token in tokens or ['']]
+
+    def state_dict(self):
+        """Return plain data: Vocabulary(**state) makes the vocabulary again."""
+        return {'tokens': self.tokens, 'pad': self.pad, 'unknown': self.unknown}

@@ -1,0 +1,115 @@
+"""Train a recurrent classifier of texts.
+
+    python train.py --model_fn model.pth
+    python train.py --model_fn model.pth --train_fn reviews.tsv --tokenizer space
+
+This file is the table of contents: device, data, model, criterion and optimizer,
+trainer, save.
+"""
+
+from pathlib import Path
+
+from guards import check_model_fn, get_argparser, log, number, run
+from utils import draw_learning_curve, get_device, load_last, set_seed
+
+
+def define_argparser():
+    """Return the parser of the command line."""
+    p = get_argparser(description='Train a recurrent classifier of texts.')
+    add_data_options(p)
+    add_training_options(p)
+    add_model_options(p)
+    return p
+
+
+def add_data_options(parser):
+    """Add the options that say what to train on."""
+    option = parser.add_argument_group('data').add_argument
+    train_help = 'training texts, one a line: label, tab, text'
+    option('--train_fn', default='sample/train.tsv', help=train_help)
+    ratio, ratio_help = number(float, 0.01, 0.9), 'share of the texts to validate on'
+    option('--valid_ratio', type=ratio, default=0.1, help=ratio_help)
+    kinds = ['kiwi', 'space']
+    kind_help = 'split texts into Korean morphemes, or at spaces'
+    option('--tokenizer', choices=kinds, default='kiwi', help=kind_help)
+    freq_help = 'smallest frequency of a token in the vocabulary'
+    option('--min_vocab_freq', type=number(int, 1), default=2, help=freq_help)
+
+
+def add_training_options(parser):
+    """Add the options that say how to train."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=5, help='passes over the data')
+    option('--batch_size', type=number(int, 1), default=64, help='texts a step')
+    option('--lr', type=number(float, 0.0), default=2e-3, help='learning rate')
+    levels = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=levels)
+    patience = 'stop after this many epochs without a better model, 0: never'
+    option('--early_stop', type=number(int, 0), default=0, help=patience)
+    option('--log_dir', help='folder for TensorBoard; None: no log')
+    resume = 'continue from model.last.pth, with the same options'
+    option('--resume', action='store_true', help=resume)
+    max_grad = 'gradients with a larger norm are clipped to it'
+    option('--max_grad', type=number(float, 1e-6), default=5.0, help=max_grad)
+
+
+def add_model_options(parser):
+    """Add the options that say which network to train."""
+    option = parser.add_argument_group('model').add_argument
+    option('--word_vec_size', type=number(int, 1), default=64, help='of a token')
+    option('--hidden_size', type=number(int, 1), default=64, help='of each direction')
+    option('--n_layers', type=number(int, 1), default=1, help='LSTM layers')
+    p, p_help = number(float, 0.0, 0.95), 'probability to set a feature to zero'
+    option('--dropout_p', type=p, default=0.5, help=p_help)
+
+
+def main(config):
+    """Train and save the best model."""
+    from ignite.metrics import Accuracy
+    from torch import nn, optim
+
+    from data_loader import get_loaders
+    from model import get_model
+    from trainer import Trainer
+
+    check_model_fn(config.model_fn)
+    set_seed(config.seed)
+    device = get_device(config.gpu_id)
+
+    # Data
+    train_loader, valid_loader, class_names, tokenizer, vocabulary = get_loaders(config)
+    log(f'{len(train_loader.dataset)} texts to train on, {len(vocabulary)} tokens')
+
+    # Model, criterion and optimizer
+    model = get_model(vars(config), len(class_names), vocabulary).to(device)
+    crit = nn.CrossEntropyLoss()
+    optimizer = optim.Adam(model.parameters(), lr=config.lr)
+
+    # Trainer
+    checkpoint = {
+        'chapter': '10_text_classification/lstm',
+        'config': vars(config),
+        'class_names': class_names,
+        'tokenizer': tokenizer.state_dict(),
+        'vocabulary': vocabulary.state_dict(),
+    }
+    metrics = {'accuracy': Accuracy(device=device)}
+    trainer = Trainer(model, crit, optimizer, metrics, checkpoint)
+    state = load_last(config, checkpoint['chapter']) if config.resume else None
+    if state:
+        trainer.load_state_dict(state)
+    try:
+        trainer.train(train_loader, valid_loader)
+    except KeyboardInterrupt:
+        log('to go on, give the same command with --resume')
+        raise
+    finally:
+        if trainer.history['train_loss']:
+            picture_fn = Path(config.model_fn).with_suffix('.png')
+            draw_learning_curve(trainer.history, picture_fn)
+            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
+
+
+if __name__ == '__main__':
+    run(main, define_argparser())

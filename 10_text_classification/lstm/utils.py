@@ -1,0 +1,111 @@
+"""The small helpers of a chapter: the device, the seed, resuming and pictures.
+
+Libraries that take seconds to import are imported inside the functions that use them,
+so that `--help` answers at once.
+"""
+
+from pathlib import Path
+
+from guards import InputError, load_checkpoint, log, save_figure
+
+
+def set_seed(seed):
+    """Make a run repeatable: one seed on one machine gives one result."""
+    import torch
+
+    torch.manual_seed(seed)
+    torch.backends.cudnn.deterministic = True
+
+
+def get_device(gpu_id=None):
+    """Return the torch.device to compute on.
+
+    Arguments:
+        gpu_id: -1 for the CPU, else the number of an accelerator (CUDA, or Apple's
+            MPS). None takes accelerator 0 if there is one, else the CPU.
+
+    Raises:
+        InputError: there is no accelerator of that number.
+    """
+    import torch
+
+    n_accelerators = torch.accelerator.device_count()
+    if gpu_id is None:
+        gpu_id = 0 if n_accelerators > 0 else -1
+    if gpu_id < 0:
+        return torch.device('cpu')
+    if gpu_id >= n_accelerators:
+        found = f'this machine has {n_accelerators} accelerators, numbered from 0'
+        raise InputError(f'--gpu_id {gpu_id}: {found}; -1 is the CPU')
+    return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
+
+
+def get_last_fn(model_fn):
+    """Return where the state of a training is kept: model.last.pth beside model.pth."""
+    return Path(model_fn).with_suffix('.last.pth')
+
+
+def load_last(config, chapter):
+    """Load the state from which a training goes on, None if it had not got that far.
+
+    Raises:
+        InputError: it can't be read, or its training had other options than config.
+    """
+    last_fn = get_last_fn(config.model_fn)
+    if not last_fn.exists():
+        log(f'{last_fn}: not there yet, so the training starts from the beginning')
+        return None
+    state = load_checkpoint(last_fn, chapter)
+    if 'optimizer' not in state:
+        raise InputError(f'{last_fn}: expected the state of a training, found a model')
+    free = {
+        'model_fn',
+        'gpu_id',
+        'n_epochs',
+        'verbose',
+        'log_dir',
+        'data_dir',
+        'resume',
+    }
+    for name, value in vars(config).items():
+        before = state['config'].get(name)
+        if name not in free and value != before:
+            raise InputError(
+                f'{last_fn}: expected the same options to go on with, '
+                f'--{name} was {before} and now is {value}'
+            )
+    return state
+
+
+def get_random_state():
+    """Return the states of the random numbers, of the CPU and of each GPU."""
+    import torch
+
+    return {'cpu': torch.get_rng_state(), 'gpus': torch.cuda.get_rng_state_all()}
+
+
+def set_random_state(state):
+    """Go back to where get_random_state() was called."""
+    import torch
+
+    torch.set_rng_state(state['cpu'])
+    if len(state['gpus']) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state['gpus'])
+
+
+def draw_learning_curve(history, fn):
+    """Draw the losses of all epochs, a line for each entry of the history.
+
+    Arguments:
+        history: a dict from a name, such as train_loss, to its value at each epoch.
+        fn: the PNG file to write.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout='constrained')
+    axes = figure.subplots()
+    for name, losses in history.items():
+        axes.plot(range(1, len(losses) + 1), losses, label=name)
+    axes.set(title='Learning curve', xlabel='epoch', ylabel='loss', yscale='log')
+    axes.legend()
+    save_figure(figure, fn)
