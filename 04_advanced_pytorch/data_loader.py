@@ -1,140 +1,38 @@
-"""The data: MNIST in memory, as a Dataset whose batches are gathered at once."""
+"""The data: MNIST in memory, as a Dataset that returns a whole batch at once."""
 
 import contextlib
-import gzip
-import os
 import socket
-import struct
 import sys
-import tempfile
-import zlib
-from http.client import HTTPException
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from utils import InputError, log
-
-CLASS_NAMES = {
-    'mnist': list('0123456789'),
-    'digits': list('0123456789'),
-    'fashion_mnist': [
-        'T-shirt',
-        'trouser',
-        'pullover',
-        'dress',
-        'coat',
-        'sandal',
-        'shirt',
-        'sneaker',
-        'bag',
-        'ankle boot',
-    ],
-}
-
-# Where the IDX files of a dataset may lie in --data_dir: as torchvision puts them, or,
-# for a dataset that was asked for by its name, in the very folder.
-IDX_FOLDERS = {
-    'auto': ['MNIST/raw'],
-    'mnist': ['MNIST/raw', '.'],
-    'fashion_mnist': ['FashionMNIST/raw', '.'],
-}
-
-
-def read_idx(fn):
-    """Read a file of MNIST's own IDX format, gzipped or not.
-
-    Returns:
-        An array of uint8: (n_images, height, width) for images, (n_images,) for labels.
-
-    Raises:
-        InputError: fn can't be read or is damaged.
-    """
-    try:
-        with gzip.open(fn) if str(fn).endswith('.gz') else open(fn, 'rb') as file:
-            content = file.read()
-        # Two zero bytes, the type (8: uint8), the number of dimensions, their sizes.
-        zeros, kind, n_dims = struct.unpack_from('>HBB', content)
-        shape = struct.unpack_from(f'>{n_dims}I', content, offset=4)
-        if (zeros, kind) != (0, 8):
-            raise ValueError('it does not begin like an IDX file of bytes')
-        values = np.frombuffer(content, np.uint8, offset=4 + 4 * n_dims)
-        return values.reshape(shape)
-    except OSError as error:
-        raise InputError(f'{fn}: can not be read: {error}') from error
-    except (EOFError, ValueError, struct.error, zlib.error) as error:
-        raise InputError(f'{fn}: expected an IDX file: {error}') from error
-
-
-def find_idx_files(dataset, data_dir, is_train=True):
-    """Return the paths of the images and of the labels, or None if one is missing."""
-    part = 'train' if is_train else 't10k'
-    names = (f'{part}-images-idx3-ubyte', f'{part}-labels-idx1-ubyte')
-    for folder in IDX_FOLDERS[dataset]:
-        for suffix in ('', '.gz'):
-            fns = [Path(data_dir, folder, name + suffix) for name in names]
-            if all(os.path.isfile(fn) for fn in fns):
-                return fns
-    return None
-
-
-def download_mnist(dataset, data_dir):
-    """Download MNIST or Fashion-MNIST with torchvision, checked against its hashes.
-
-    The files come to lie where torchvision looks for them, each whole or not at all.
-
-    Raises:
-        InputError: a file can't be had, or can't be written.
-    """
-    from torchvision import datasets
-
-    name = {'mnist': 'MNIST', 'fashion_mnist': 'FashionMNIST'}[dataset]
-    target = Path(data_dir, name, 'raw')
-    log(f'downloading {name} to {target}')
-    patience = socket.getdefaulttimeout()
-    try:
-        socket.setdefaulttimeout(15)
-        target.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(dir=target) as folder,
-            contextlib.redirect_stdout(sys.stderr),
-        ):
-            getattr(datasets, name)(folder, download=True)
-            for fn in Path(folder, name, 'raw').iterdir():
-                os.replace(fn, target / fn.name)
-    except (OSError, RuntimeError, EOFError, zlib.error, HTTPException) as error:
-        reason = ' '.join(str(error).split())
-        raise InputError(f'{target}: no {name} to be had: {reason}') from error
-    finally:
-        socket.setdefaulttimeout(patience)
+from guards import InputError, log
 
 
 def find_dataset(dataset, data_dir):
-    """Say which dataset there is, and download it if need be.
+    """Say which dataset there is, after downloading it if it is missing.
 
     Arguments:
-        dataset: mnist, fashion_mnist or digits, to insist on one; auto takes MNIST, or
+        dataset: mnist, fashion_mnist or digits for exactly this one; auto for MNIST, or
             scikit-learn's digits if MNIST is not there and can't be downloaded.
-        data_dir: the folder of torchvision's datasets, or the very one of the files.
+        data_dir: the folder of torchvision's datasets.
 
     Returns:
         mnist, fashion_mnist or digits.
 
     Raises:
-        InputError: the dataset insisted on can't be had.
+        InputError: the dataset can't be downloaded, or its files are damaged.
     """
-    if dataset == 'digits':
-        return dataset
     name = 'mnist' if dataset == 'auto' else dataset
     try:
-        if find_idx_files(dataset, data_dir) is None:
-            download_mnist(name, data_dir)
+        load_mnist(name, data_dir)
     except InputError as error:
-        if dataset != 'auto':
+        n_files = len(list(Path(data_dir, 'MNIST', 'raw').glob('*-ubyte')))
+        if dataset != 'auto' or n_files == 4:
             raise
-        log(f"warning: {error}; going on with scikit-learn's 1,797 small digits")
+        log(f"warning: {error}; continuing with scikit-learn's 1,797 small digits")
         return 'digits'
     return name
 
@@ -142,9 +40,11 @@ def find_dataset(dataset, data_dir):
 def load_mnist(dataset, data_dir, is_train=True):
     """Load the images and labels of MNIST, Fashion-MNIST or scikit-learn's digits.
 
+    torchvision reads the files of the first two, and downloads missing ones.
+
     Arguments:
-        dataset: what find_dataset() has returned.
-        data_dir: the folder of the files; digits need none.
+        dataset: mnist, fashion_mnist or digits.
+        data_dir: the folder of torchvision's datasets; digits need none.
         is_train: the training split, else the test split.
 
     Returns:
@@ -152,30 +52,30 @@ def load_mnist(dataset, data_dir, is_train=True):
         y: a long tensor of shape (n_images,), from 0 to 9.
 
     Raises:
-        InputError: a file is missing or damaged.
+        InputError: the files can't be downloaded, or are damaged.
     """
-    import torch
+    import torchvision
 
     if dataset == 'digits':
-        images, labels = load_digits(is_train)
-    else:
-        fns = find_idx_files(dataset, data_dir, is_train)
-        if fns is None:
-            raise InputError(f'{data_dir}: expected the IDX files of {dataset} in it')
-        images, labels = (read_idx(fn) for fn in fns)
-        n_images = labels.size
-        if labels.ndim != 1 or images.shape != (n_images, 28, 28) or n_images == 0:
-            raise InputError(
-                f'{fns[0]}: expected images of 28 x 28, as many as labels, '
-                f'found {images.shape} and labels of {labels.shape}'
+        return load_digits(is_train)
+    name = 'MNIST' if dataset == 'mnist' else 'FashionMNIST'
+    # A server that does not answer would keep us waiting for ever.
+    socket.setdefaulttimeout(15)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            data = getattr(torchvision.datasets, name)(
+                data_dir, is_train, download=True
             )
-        if labels.max() > 9:
-            raise InputError(f'{fns[1]}: expected labels from 0 to 9')
-
-    x = torch.from_numpy(images / np.float32(255)).flatten(1)
-    # |x| = (n_images, 784)
-    y = torch.from_numpy(labels.astype(np.int64))
-    # |y| = (n_images,)
+        x, y = data.data.flatten(1) / 255, data.targets
+        # |x| = (n_images, 784)
+        # |y| = (n_images,)
+        if x.shape != (len(y), 28 * 28) or y.max() > 9:
+            raise ValueError(f'{tuple(data.data.shape)} images, {len(y)} labels')
+    except Exception as error:
+        # Damaged bytes can raise any exception inside the reader.
+        reason = ' '.join(str(error).split()) or 'wrong bytes'
+        found = f'the files of {name} are damaged, or can not be downloaded'
+        raise InputError(f'{Path(data_dir, name)}: {found}: {reason}') from error
     return x, y
 
 
@@ -183,27 +83,26 @@ def load_digits(is_train=True):
     """Load scikit-learn's handwritten digits, a fifth of them as the test split.
 
     Returns:
-        Images of (n_images, 28, 28) and labels of (n_images,), in uint8 as MNIST's.
-        The 8 x 8 pixels are enlarged to 20 x 20 and framed, as in MNIST.
+        Images and labels like those of load_mnist(). The 8 x 8 pixels are enlarged to
+        20 x 20, with a margin of 4, as in MNIST.
     """
-    from PIL import Image
+    import torch
     from sklearn import datasets, model_selection
+    from torch.nn import functional
 
     digits = datasets.load_digits()
-    images = np.zeros((len(digits.images), 28, 28), np.uint8)
-    for image, pixels in zip(images, digits.images, strict=True):
-        small = Image.fromarray((pixels * 255 / 16).astype(np.uint8))
-        image[4:24, 4:24] = small.resize((20, 20), Image.Resampling.BICUBIC)
+    images = torch.tensor(digits.images / 16, dtype=torch.float).unsqueeze(1)
+    # |images| = (n_images, 1, 8, 8)
+    images = functional.interpolate(images, size=20, mode='bicubic').clamp(0, 1)
+    x, y = functional.pad(images, [4] * 4).flatten(1), torch.tensor(digits.target)
+    # |x| = (n_images, 784)
+    # |y| = (n_images,)
 
     # The same test split for every seed, so that results can be compared.
-    train_x, test_x, train_y, test_y = model_selection.train_test_split(
-        images,
-        digits.target.astype(np.uint8),
-        test_size=0.2,
-        random_state=0,
-        stratify=digits.target,
+    train, test = model_selection.train_test_split(
+        range(len(y)), test_size=0.2, random_state=0, stratify=y
     )
-    return (train_x, train_y) if is_train else (test_x, test_y)
+    return (x[train], y[train]) if is_train else (x[test], y[test])
 
 
 def split_data(x, y, valid_ratio, seed):
@@ -219,6 +118,14 @@ def split_data(x, y, valid_ratio, seed):
     n_valid = max(1, round(len(x) * valid_ratio))
     valid, train = indices[:n_valid], indices[n_valid:]
     return (x[train], y[train]), (x[valid], y[valid])
+
+
+def get_class_names(dataset):
+    """Return the names of the ten classes, in the order of their labels."""
+    from torchvision.datasets import FashionMNIST
+
+    is_fashion = dataset == 'fashion_mnist'
+    return list(FashionMNIST.classes) if is_fashion else list('0123456789')
 
 
 class MemoryDataset(Dataset):
