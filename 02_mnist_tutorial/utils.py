@@ -9,7 +9,7 @@ import socket
 import sys
 from pathlib import Path
 
-from guards import InputError, log, save_figure
+from guards import InputError, input_errors, log, save_figure
 
 
 def set_seed(seed):
@@ -91,23 +91,16 @@ def load_mnist(dataset, data_dir, is_train=True):
     if dataset == 'digits':
         return load_digits(is_train)
     name = 'MNIST' if dataset == 'mnist' else 'FashionMNIST'
+    damaged = f'{Path(data_dir, name)}: damaged, or can not be downloaded'
     # A server that does not answer would keep us waiting for ever.
     socket.setdefaulttimeout(15)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            data = getattr(torchvision.datasets, name)(
-                data_dir, is_train, download=True
-            )
+    with input_errors(damaged), contextlib.redirect_stdout(sys.stderr):
+        data = getattr(torchvision.datasets, name)(data_dir, is_train, download=True)
         x, y = data.data.flatten(1) / 255, data.targets
         # |x| = (n_images, 784)
         # |y| = (n_images,)
         if x.shape != (len(y), 28 * 28) or y.max() > 9:
             raise ValueError(f'{tuple(data.data.shape)} images, {len(y)} labels')
-    except Exception as error:
-        # Damaged bytes can raise any exception inside the reader.
-        reason = ' '.join(str(error).split()) or 'wrong bytes'
-        found = f'the files of {name} are damaged, or can not be downloaded'
-        raise InputError(f'{Path(data_dir, name)}: {found}: {reason}') from error
     return x, y
 
 
