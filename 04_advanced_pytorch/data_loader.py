@@ -1,14 +1,19 @@
-"""The data: MNIST in memory, as a Dataset that returns a whole batch at once."""
+"""The data: MNIST in memory, of which a DataLoader takes a whole batch at once."""
 
 import contextlib
 import socket
 import sys
 from pathlib import Path
 
-import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+)
 
-from guards import InputError, log
+from guards import InputError, input_errors, log
 
 
 def find_dataset(dataset, data_dir):
@@ -59,23 +64,16 @@ def load_mnist(dataset, data_dir, is_train=True):
     if dataset == 'digits':
         return load_digits(is_train)
     name = 'MNIST' if dataset == 'mnist' else 'FashionMNIST'
+    damaged = f'{Path(data_dir, name)}: damaged, or can not be downloaded'
     # A server that does not answer would keep us waiting for ever.
     socket.setdefaulttimeout(15)
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            data = getattr(torchvision.datasets, name)(
-                data_dir, is_train, download=True
-            )
+    with input_errors(damaged), contextlib.redirect_stdout(sys.stderr):
+        data = getattr(torchvision.datasets, name)(data_dir, is_train, download=True)
         x, y = data.data.flatten(1) / 255, data.targets
         # |x| = (n_images, 784)
         # |y| = (n_images,)
         if x.shape != (len(y), 28 * 28) or y.max() > 9:
             raise ValueError(f'{tuple(data.data.shape)} images, {len(y)} labels')
-    except Exception as error:
-        # Damaged bytes can raise any exception inside the reader.
-        reason = ' '.join(str(error).split()) or 'wrong bytes'
-        found = f'the files of {name} are damaged, or can not be downloaded'
-        raise InputError(f'{Path(data_dir, name)}: {found}: {reason}') from error
     return x, y
 
 
@@ -128,44 +126,22 @@ def get_class_names(dataset):
     return list(FashionMNIST.classes) if is_fashion else list('0123456789')
 
 
-class MemoryDataset(Dataset):
-    """Tensors that fit into memory, one sample for each row.
-
-    A DataLoader asks a Dataset for one sample at a time, and then stacks them. If the
-    Dataset has __getitems__, it asks for a whole batch: one look-up instead of 256.
-
-    Arguments:
-        tensors: all with the same number of rows.
-    """
-
-    def __init__(self, *tensors):
-        self.tensors = tensors
-
-    def __len__(self):
-        return len(self.tensors[0])
-
-    def __getitem__(self, index):
-        return tuple(tensor[index] for tensor in self.tensors)
-
-    def __getitems__(self, indices):
-        return self[torch.tensor(indices)]
-
-
 def get_loader(tensors, batch_size, is_train):
     """Return a DataLoader of tensors, which shuffles them for training.
 
+    It reads a whole batch in one step: the sampler returns the indices of a batch, and
+    a TensorDataset accepts a list of indices. With its own batch_size, a DataLoader
+    reads the samples one by one and then stacks them.
+
     Arguments:
         tensors: all with the same number of rows.
     """
-    return DataLoader(
-        MemoryDataset(*tensors),
-        batch_size=batch_size,
-        shuffle=is_train,
-        # A last batch of one sample would have no variance for batch normalisation.
-        drop_last=is_train and len(tensors[0]) >= batch_size,
-        # The batch is a batch already: there is nothing to collate.
-        collate_fn=tuple,
-    )
+    dataset = TensorDataset(*tensors)
+    order = RandomSampler(dataset) if is_train else SequentialSampler(dataset)
+    # A last batch of one sample would have no variance for batch normalisation.
+    drop_last = is_train and len(dataset) >= batch_size
+    batches = BatchSampler(order, batch_size, drop_last)
+    return DataLoader(dataset, sampler=batches, batch_size=None)
 
 
 def get_loaders(config):

@@ -122,7 +122,8 @@ def read_lines(fn=None):
     """
     name = fn or 'stdin'
     try:
-        with open(fn or sys.stdin.fileno(), 'rb', closefd=bool(fn)) as file:
+        stdin = contextlib.nullcontext(sys.stdin.buffer)
+        with open(fn, 'rb') if fn else stdin as file:
             for n_lines, line in enumerate(file, 1):
                 text = line.decode('utf-8-sig' if n_lines == 1 else 'utf-8')
                 yield text.removesuffix('\n').removesuffix('\r')
