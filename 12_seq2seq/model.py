@@ -1,4 +1,4 @@
-"""The model: LSTMs that read a sentence and write its translation, with attention."""
+"""The model: an encoder and a decoder of LSTMs with attention between them."""
 
 import torch
 from torch import nn
@@ -10,11 +10,11 @@ class Encoder(nn.Module):
 
     Arguments:
         vocab_size: the number of tokens in the vocabulary.
-        word_vec_size: the size of the vector of a token.
-        hidden_size: the size of a state, half of it for each direction.
+        word_vec_size: the size of a token's embedding vector.
+        hidden_size: the size of a hidden state, half of it for each direction.
         n_layers: the number of LSTM layers.
-        dropout_p: the probability of a feature to be blanked out in training.
-        pad_id: the id of the padding, whose vector stays zero.
+        dropout_p: the dropout probability.
+        pad_id: the id of the padding token, whose vector stays zero.
     """
 
     def __init__(
@@ -33,16 +33,16 @@ class Encoder(nn.Module):
         self.dropout = nn.Dropout(dropout_p)
 
     def forward(self, x, lengths):
-        """Read sentences.
+        """Encode a batch of source sentences.
 
         Arguments:
-            x: the ids of the tokens.
-            lengths: how many of them each sentence has, on the CPU.
+            x: the token ids.
+            lengths: the number of tokens of each sentence, on the CPU.
 
         Returns:
-            memory: a state for each token, of both directions.
-            state: the final states h and c of each layer, both directions side by side,
-                each of shape (n_layers, batch_size, hidden_size).
+            memory: the hidden states of both directions at each token.
+            state: the final hidden states h and cell states c of each layer, the two
+                directions concatenated, each (n_layers, batch_size, hidden_size).
         """
         # |x| = (batch_size, length)
         # |lengths| = (batch_size,)
@@ -62,53 +62,54 @@ class Encoder(nn.Module):
 
 
 class Attention(nn.Module):
-    """Looks up what a query needs in the memory of the source sentence.
+    """Computes, for each query, a weighted mean of the encoder's hidden states.
 
-    The general form of Luong et al. 2015, equations 7 and 8: the score of a place is
-    h^T W m, and the context is the mean of the memory, weighted by their softmax.
+    The general form of Luong et al. 2015, equations 7 and 8: the score of a query q and
+    a hidden state m is q^T W m, and the context vector is the mean of the hidden
+    states, weighted by the softmax of the scores.
 
     Arguments:
-        hidden_size: the size of a query, and of what the memory keeps of a token.
+        hidden_size: the size of a query and of a hidden state.
     """
 
     def __init__(self, hidden_size):
         super().__init__()
         self.linear = nn.Linear(hidden_size, hidden_size, bias=False)
 
-    def forward(self, query, memory, is_padding):
-        """Return the contexts of some queries to each sentence, and their weights.
+    def forward(self, query, memory, pad_mask):
+        """Return a context vector for each query, and the attention weights.
 
         Arguments:
-            query: what is looked for.
-            memory: what the encoder has made of each token.
-            is_padding: True where there is no token.
+            query: the hidden states of the decoder.
+            memory: the hidden states of the encoder.
+            pad_mask: True where the source has padding.
         """
         # |query| = (batch_size, n_queries, hidden_size)
         # |memory| = (batch_size, length, hidden_size)
-        # |is_padding| = (batch_size, length)
+        # |pad_mask| = (batch_size, length)
         scores = self.linear(query) @ memory.transpose(1, 2)
         # |scores| = (batch_size, n_queries, length)
-        weights = scores.masked_fill(is_padding.unsqueeze(1), -torch.inf).softmax(
-            dim=-1
-        )
+        scores = scores.masked_fill(pad_mask.unsqueeze(1), -torch.inf)
+        weights = scores.softmax(dim=-1)
         context = weights @ memory
         # |context| = (batch_size, n_queries, hidden_size)
         return context, weights
 
 
 class Decoder(nn.Module):
-    """An LSTM that writes the target sentence, one token after the other.
+    """An LSTM that generates the target sentence token by token.
 
-    Each step sees the token before and, by input feeding, what the step before has
-    found (Luong et al. 2015, section 3.3): so it knows where it has looked already.
+    The input of a step is the previous token and the previous attentional hidden state
+    h_tilde (input feeding; Luong et al. 2015, section 3.3), which tells the decoder
+    where it has attended so far.
 
     Arguments:
         vocab_size: the number of tokens in the vocabulary.
-        word_vec_size: the size of the vector of a token.
-        hidden_size: the size of a state.
+        word_vec_size: the size of a token's embedding vector.
+        hidden_size: the size of a hidden state.
         n_layers: the number of LSTM layers.
-        dropout_p: the probability of a feature to be blanked out in training.
-        pad_id: the id of the padding, whose vector stays zero.
+        dropout_p: the dropout probability.
+        pad_id: the id of the padding token, whose vector stays zero.
     """
 
     def __init__(
@@ -127,41 +128,38 @@ class Decoder(nn.Module):
         self.linear = nn.Linear(2 * hidden_size, hidden_size)
         self.dropout = nn.Dropout(dropout_p)
 
-    def step(self, word_vec, found, state, memory, is_padding):
-        """Take one step, for some hypotheses of each sentence.
+    def step(self, word_vec, state):
+        """Take one step for all hypotheses of each sentence, and update the state.
+
+        The hypotheses of a sentence share its memory: they are several queries to it.
 
         Arguments:
-            word_vec: the vector of the token before.
-            found: what the step before has returned, zeros for the first.
-            state: h and c, each of shape
-                (n_layers, batch_size * n_hypotheses, hidden_size).
-            memory, is_padding: of each sentence.
+            word_vec: the embedding vectors of the previous tokens.
+            state: the State after the previous step.
 
         Returns:
-            What this step has found, the new state, and the weights of the attention.
+            h_tilde: the attentional hidden state (Luong et al. 2015, equation 5).
+            weights: the attention weights.
         """
-        # |word_vec| = (batch_size, n_hypotheses, word_vec_size)
-        # |found| = (batch_size, n_hypotheses, hidden_size)
-        x = torch.cat([word_vec, found], dim=-1).flatten(0, 1).unsqueeze(1)
-        # |x| = (batch_size * n_hypotheses, 1, word_vec_size + hidden_size)
-        h, state = self.rnn(x, state)
-        # |h| = (batch_size * n_hypotheses, 1, hidden_size)
-        h = h.view(found.shape)
-        # |h| = (batch_size, n_hypotheses, hidden_size)
-        context, weights = self.attention(h, memory, is_padding)
-        found = self.linear(torch.cat([context, h], dim=-1)).tanh()
-        # |found| = (batch_size, n_hypotheses, hidden_size)
-        return found, state, weights
+        # |word_vec| = (n_sentences, n_hypotheses, word_vec_size)
+        x = torch.cat([word_vec, state.h_tilde], dim=-1).flatten(0, 1).unsqueeze(1)
+        # |x| = (n_sentences * n_hypotheses, 1, word_vec_size + hidden_size)
+        h, (state.h, state.c) = self.rnn(x, (state.h, state.c))
+        h = h.view_as(state.h_tilde)
+        # |h| = (n_sentences, n_hypotheses, hidden_size)
+        context, weights = self.attention(h, state.memory, state.pad_mask)
+        state.h_tilde = self.linear(torch.cat([context, h], dim=-1)).tanh()
+        return state.h_tilde, weights
 
 
 class Seq2Seq(nn.Module):
-    """Encoder, decoder, and a generator that turns what is found into logits.
+    """Encoder, decoder, and a generator that turns hidden states into logits.
 
     Arguments:
-        x_vocab_size, y_vocab_size: the numbers of tokens of the two languages.
+        x_vocab_size, y_vocab_size: the vocabulary sizes of source and target language.
         word_vec_size, hidden_size, n_layers, dropout_p, pad_id: of both networks.
-        is_tied: whether the generator scores a token by the very vector that the
-            decoder reads it by (Press and Wolf 2017).
+        is_tied: whether the generator shares its weights with the decoder's embedding
+            (Press and Wolf 2017).
     """
 
     def __init__(
@@ -185,119 +183,104 @@ class Seq2Seq(nn.Module):
         if is_tied:
             self.generator.weight = self.decoder.embedding.weight
 
-    def generate(self, found):
+    def generate(self, h_tilde):
         """Return the logits of the next token."""
-        return self.generator(self.dropout(self.linear(found)))
+        return self.generator(self.dropout(self.linear(h_tilde)))
 
     def decode(self, x, lengths, y):
-        """Return what the decoder finds at each place of y, and where it looks in x."""
-        memory, state = self.encoder(x, lengths)
-        is_padding = get_padding(lengths, x)
+        """Return h_tilde and the attention weights at each position of y."""
+        state = self.start(x, lengths)
         word_vecs = self.dropout(self.decoder.embedding(y))
         # |word_vecs| = (batch_size, y_length, word_vec_size)
-        found = memory.new_zeros(len(x), 1, memory.size(-1))
-        steps = []
-        for word_vec in word_vecs.split(1, dim=1):
-            found, state, weights = self.decoder.step(
-                word_vec, found, state, memory, is_padding
-            )
-            steps.append((found, weights))
-        found, weights = (
-            torch.cat(pieces, dim=1) for pieces in zip(*steps, strict=True)
-        )
-        # |found| = (batch_size, y_length, hidden_size)
+        steps = [self.decoder.step(w, state) for w in word_vecs.split(1, dim=1)]
+        h_tilde, weights = (torch.cat(each, dim=1) for each in zip(*steps, strict=True))
+        # |h_tilde| = (batch_size, y_length, hidden_size)
         # |weights| = (batch_size, y_length, x_length)
-        return found, weights
+        return h_tilde, weights
 
-    def forward(self, x, lengths, y, places):
-        """Return the logits of every target token: teacher forcing.
+    def forward(self, x, lengths, y):
+        """Return the logits of the token that follows each position of y.
 
-        The decoder reads the true sentence, whatever it would have said itself.
+        Teacher forcing: the decoder reads the true target sentence, not its own output.
 
         Arguments:
-            x: the ids of the source tokens.
-            lengths: how many of them each sentence has, on the CPU.
-            y: the ids of the target tokens, a beginning of the sentence before them.
-            places: where in y, flattened, there is a token and no padding.
+            x: the token ids of the source sentences.
+            lengths: the number of tokens of each source sentence, on the CPU.
+            y: the token ids of the target sentences, which begin with BOS.
         """
         # |x| = (batch_size, x_length)
         # |lengths| = (batch_size,)
         # |y| = (batch_size, y_length)
-        # |places| = (n_targets,)
-        found, _ = self.decode(x, lengths, y)
-        y_hat = self.generate(found.flatten(0, 1)[places])
-        # |y_hat| = (n_targets, y_vocab_size)
+        h_tilde, _ = self.decode(x, lengths, y)
+        y_hat = self.generate(h_tilde)
+        # |y_hat| = (batch_size, y_length, y_vocab_size)
         return y_hat
 
     def get_attention(self, x, lengths, y):
-        """Return where each place of y looks in x: here, one layer and one head."""
+        """Return the attention weights; there is one layer with one head."""
         _, weights = self.decode(x, lengths, y)
         weights = weights.unsqueeze(1).unsqueeze(1)
         # |weights| = (batch_size, n_layers, n_heads, y_length, x_length)
         return weights
 
-    def start(self, x, lengths, n_hypotheses, max_length):
-        """Read sentences; return the State in which their translations begin."""
+    def start(self, x, lengths):
+        """Encode source sentences; return the State before the first step."""
         # |x| = (batch_size, length)
         # |lengths| = (batch_size,)
         memory, (h, c) = self.encoder(x, lengths)
         # |h| = (n_layers, batch_size, hidden_size)
-        found = memory.new_zeros(len(x), memory.size(-1))
-        return State(memory, get_padding(lengths, x), h, c, found)
+        h_tilde = memory.new_zeros(len(x), 1, memory.size(-1))
+        return State(memory, get_pad_mask(x, lengths), h, c, h_tilde)
 
     def step(self, y, state):
-        """Return the logits of what follows on y, and take the state one step further.
+        """Return the logits of the next token, and update the state.
 
         Arguments:
             y: the last token of each hypothesis.
             state: what start() has returned.
         """
-        # |y| = (batch_size, n_hypotheses)
-        found, (state.h, state.c), _ = self.decoder.step(
-            self.decoder.embedding(y),
-            state.found.view(*y.shape, -1),
-            (state.h, state.c),
-            state.memory,
-            state.is_padding,
-        )
-        state.found = found.flatten(0, 1)
-        logits = self.generate(found)
-        # |logits| = (batch_size, n_hypotheses, y_vocab_size)
+        # |y| = (n_sentences, n_hypotheses)
+        h_tilde, _ = self.decoder.step(self.decoder.embedding(y), state)
+        logits = self.generate(h_tilde)
+        # |logits| = (n_sentences, n_hypotheses, y_vocab_size)
         return logits
 
 
 class State:
-    """What the decoder knows of the hypotheses between two steps.
+    """The state of the decoder between two steps.
 
     Arguments:
-        memory, is_padding: of each sentence; its hypotheses share them.
-        h, c, found: of each hypothesis.
+        memory, pad_mask: of each source sentence.
+        h, c, h_tilde: of each hypothesis.
     """
 
-    def __init__(self, memory, is_padding, h, c, found):
-        self.memory, self.is_padding = memory, is_padding
-        self.h, self.c, self.found = h, c, found
+    def __init__(self, memory, pad_mask, h, c, h_tilde):
+        self.memory, self.pad_mask = memory, pad_mask
+        self.h, self.c, self.h_tilde = h, c, h_tilde
 
     def select(self, rows):
-        """Keep these hypotheses, in this order, and the sentences that they are of."""
-        # |rows| = (n_open, n_hypotheses_now)
-        n_hypotheses_before = len(self.found) // len(self.memory)
-        sentences, rows = rows[:, 0] // n_hypotheses_before, rows.flatten()
+        """Keep the given hypotheses, in this order, and their sentences.
+
+        Arguments:
+            rows: a row for each sentence that is kept, with the numbers of its
+                hypotheses, counted through the whole batch.
+        """
+        # |rows| = (n_kept, n_hypotheses_kept)
+        sentences = rows[:, 0] // self.h_tilde.size(1)
+        self.h_tilde = self.h_tilde.flatten(0, 1)[rows]
+        # |self.h_tilde| = (n_kept, n_hypotheses_kept, hidden_size)
+        self.h, self.c = self.h[:, rows.flatten()], self.c[:, rows.flatten()]
         if len(sentences) < len(self.memory):
             self.memory = self.memory[sentences]
-            self.is_padding = self.is_padding[sentences]
-        self.h, self.c = self.h[:, rows], self.c[:, rows]
-        self.found = self.found[rows]
+            self.pad_mask = self.pad_mask[sentences]
 
 
-def get_padding(lengths, x):
-    """Return where there is no token.
-
-    Returns:
-        A bool tensor of shape (batch_size, length).
-    """
-    places = torch.arange(x.size(1), device=x.device)
-    return places >= lengths.to(x.device).unsqueeze(1)
+def get_pad_mask(x, lengths):
+    """Return a bool tensor of the shape of x, True where there is padding."""
+    # |x| = (batch_size, length)
+    # |lengths| = (batch_size,)
+    positions = torch.arange(x.size(1), device=x.device)
+    return positions >= lengths.to(x.device).unsqueeze(1)
 
 
 def get_model(config, x_vocab_size, y_vocab_size):
@@ -305,7 +288,7 @@ def get_model(config, x_vocab_size, y_vocab_size):
 
     Arguments:
         config: the options, a dict.
-        x_vocab_size, y_vocab_size: the numbers of subwords of the two languages.
+        x_vocab_size, y_vocab_size: the vocabulary sizes of source and target language.
     """
     return Seq2Seq(
         x_vocab_size=x_vocab_size,

@@ -13,7 +13,7 @@ import unicodedata
 from array import array
 from pathlib import Path
 
-from utils import InputError, log, number
+from guards import InputError, log, number
 
 # A group of pairs that share sentences goes to training if it is larger.
 MAX_GROUP_SIZE = 10

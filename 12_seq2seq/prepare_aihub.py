@@ -11,8 +11,8 @@ the hash of their sentences so that no sentence stands on two sides.
 import argparse
 import re
 
+from guards import InputError, log, run
 from prepare import add_split_options, put_korean_first, split
-from utils import InputError, log, run
 
 # How the columns of the two languages are called. Names that tell just which of them is
 # the original stand below those that tell the language.

@@ -13,8 +13,8 @@ import hashlib
 import zlib
 from pathlib import Path
 
+from guards import InputError, log, run
 from prepare import download, write_parts
-from utils import InputError, log, run
 
 URL = 'https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw'
 # What a part is called there, and how many lines it has.

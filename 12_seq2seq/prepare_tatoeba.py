@@ -13,8 +13,8 @@ import io
 import zipfile
 from pathlib import Path
 
+from guards import InputError, read_lines, run
 from prepare import add_split_options, download, put_korean_first, split
-from utils import InputError, read_lines, run
 
 URL = 'https://www.manythings.org/anki/kor-eng.zip'
 MEMBER = 'kor.txt'

@@ -13,18 +13,8 @@ import math
 import re
 from pathlib import Path
 
-from utils import (
-    check_model_fn,
-    draw_learning_curve,
-    get_argparser,
-    get_device,
-    load_last,
-    log,
-    number,
-    run,
-    set_seed,
-    to_tensor,
-)
+from guards import check_model_fn, get_argparser, log, number, run
+from utils import draw_learning_curve, get_device, load_last, set_seed, to_tensor
 
 
 def define_argparser():
@@ -38,163 +28,89 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to learn from."""
-    p = parser.add_argument_group('data')
-    p.add_argument(
-        '--train_fn',
-        default='sample/train',
-        help='beginning of the names of the two files to learn from: D/train.ko, ...',
-    )
-    p.add_argument(
-        '--valid_fn', default='sample/valid', help='the same, to validate on'
-    )
-    p.add_argument(
-        '--lang', type=languages, default='koen', help='source and target language'
-    )
-    p.add_argument(
-        '--vocab_size', type=number(int, 300), default=8000, help='subwords at most'
-    )
-    p.add_argument(
-        '--joint',
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help='one vocabulary for both languages',
-    )
-    p.add_argument(
-        '--max_length',
-        type=number(int, 3),
-        default=100,
-        help='subwords of a sentence above which its pair is left out',
-    )
-    p.add_argument(
-        '--cache_dir', default='cache', help='folder for sentences encoded before'
-    )
+    """Add the options that say what to train on."""
+    option = parser.add_argument_group('data').add_argument
+    prefix_help = 'prefix of the two training files: D/train for D/train.ko, ...'
+    option('--train_fn', default='sample/train', help=prefix_help)
+    option('--valid_fn', default='sample/valid', help='of the validation files')
+    lang_help = 'source and target language, the endings of the files'
+    option('--lang', type=languages, default='koen', help=lang_help)
+    vocab_help = 'largest number of subwords of a vocabulary'
+    option('--vocab_size', type=number(int, 300), default=8000, help=vocab_help)
+    is_optional, joint_help = argparse.BooleanOptionalAction, 'one vocabulary for both'
+    option('--joint', action=is_optional, default=False, help=joint_help)
+    length_help = 'pairs with a longer sentence, in subwords, are left out'
+    option('--max_length', type=number(int, 3), default=100, help=length_help)
+    option('--cache_dir', default='cache', help='folder for encoded sentences')
 
 
 def languages(text):
     """Return two languages of two letters each, such as koen."""
     if not re.fullmatch('[a-z]{4}', text):
-        raise argparse.ArgumentTypeError(
-            f'expected two languages, as koen, got {text!r}'
-        )
+        message = f'expected two languages, as koen, got {text!r}'
+        raise argparse.ArgumentTypeError(message)
     return text
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
-    p.add_argument('--n_epochs', type=number(int, 1), default=6, help='times all data')
-    p.add_argument(
-        '--batch_size',
-        type=number(int, 1),
-        default=64,
-        help='pairs a batch at most, of each process',
-    )
-    p.add_argument(
-        '--lr', type=number(float, 0.0), default=3e-3, help='highest learning rate'
-    )
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
-    p.add_argument(
-        '--early_stop',
-        type=number(int, 0),
-        default=0,
-        help='epochs without a better model after which to stop, 0: never',
-    )
-    p.add_argument('--log_dir', help='folder for TensorBoard; None: no log')
-    p.add_argument(
-        '--resume',
-        action='store_true',
-        help='go on from model.last.pth, with the same options',
-    )
-    p.add_argument(
-        '--max_grad',
-        type=number(float, 1e-6),
-        default=5.0,
-        help='norm above which gradients are clipped to it',
-    )
-    p.add_argument(
-        '--warmup_ratio',
-        type=number(float, 0.0, 1.0),
-        default=0.1,
-        help='share of the steps in which the learning rate rises; then it falls',
-    )
-    p.add_argument(
-        '--weight_decay',
-        type=number(float, 0.0),
-        default=0.01,
-        help='of AdamW, but for biases and normalisations',
-    )
-    p.add_argument(
-        '--amp',
-        choices=['off', 'bf16', 'fp16'],
-        default='off',
-        help='mixed precision: numbers of 16 bits where they do',
-    )
+    """Add the options that say how to train."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=6, help='passes over the data')
+    size_help = 'largest number of pairs of a batch, of each process'
+    option('--batch_size', type=number(int, 1), default=64, help=size_help)
+    option('--lr', type=number(float, 0.0), default=3e-3, help='highest learning rate')
+    levels = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=levels)
+    patience = 'stop after this many epochs without a better model, 0: never'
+    option('--early_stop', type=number(int, 0), default=0, help=patience)
+    option('--log_dir', help='folder for TensorBoard; None: no log')
+    resume = 'continue from model.last.pth, with the same options'
+    option('--resume', action='store_true', help=resume)
+    max_grad = 'gradients with a larger norm are clipped to it'
+    option('--max_grad', type=number(float, 1e-6), default=5.0, help=max_grad)
+    warmup = 'share of the steps in which the learning rate rises; then it falls'
+    option('--warmup_ratio', type=number(float, 0.0, 1.0), default=0.1, help=warmup)
+    decay = 'of AdamW, not for biases and normalisations'
+    option('--weight_decay', type=number(float, 0.0), default=0.01, help=decay)
+    modes = ['off', 'bf16', 'fp16']
+    option('--amp', choices=modes, default='off', help='mixed precision of 16 bits')
 
 
 def add_update_options(parser):
-    """Add the options that say what a step is made of."""
-    p = parser.add_argument_group('updates')
-    p.add_argument(
-        '--batch_tokens',
-        type=number(int, 0),
-        default=4000,
-        help='tokens a batch at most, of each process and language, 0: no limit',
+    """Add the options that say how a gradient step is computed."""
+    option = parser.add_argument_group('updates').add_argument
+    tokens = (
+        'largest number of tokens of a batch, of each process and side, 0: no limit'
     )
-    p.add_argument(
-        '--iteration_per_update',
-        type=number(int, 1),
-        default=1,
-        help='batches whose gradients add up for one step',
+    option('--batch_tokens', type=number(int, 0), default=4000, help=tokens)
+    n_batches = 'batches whose gradients are accumulated for one step'
+    option('--iteration_per_update', type=number(int, 1), default=1, help=n_batches)
+    share, share_help = number(float, 0.0, 0.9), 'probability taken from the true token'
+    option('--label_smoothing', type=share, default=0.1, help=share_help)
+    is_optional, fast_help = (
+        argparse.BooleanOptionalAction,
+        'the faster pieces of fast.py',
     )
-    p.add_argument(
-        '--label_smoothing',
-        type=number(float, 0.0, 0.9),
-        default=0.1,
-        help='share of the probability that is not asked of the true token',
-    )
+    option('--fast', action=is_optional, default=True, help=fast_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what kind of network learns."""
-    p = parser.add_argument_group('model')
-    p.add_argument(
-        '--word_vec_size', type=number(int, 1), default=128, help='of a subword'
-    )
-    p.add_argument(
-        '--hidden_size',
-        type=even_number,
-        default=256,
-        help='of a state, an even number',
-    )
-    p.add_argument(
-        '--n_layers', type=number(int, 1), default=1, help='of encoder and decoder'
-    )
-    p.add_argument(
-        '--dropout_p',
-        type=number(float, 0.0, 0.95),
-        default=0.2,
-        help='share of the vectors and features to blank out',
-    )
-    p.add_argument(
-        '--tied',
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help='score a subword by the vector that the decoder reads it by',
-    )
+    """Add the options that say which network to train."""
+    option = parser.add_argument_group('model').add_argument
+    option('--word_vec_size', type=number(int, 1), default=128, help='of a subword')
+    option('--hidden_size', type=even_number, default=256, help='an even number')
+    layers = 'LSTM layers of the encoder and of the decoder'
+    option('--n_layers', type=number(int, 1), default=1, help=layers)
+    p, p_help = number(float, 0.0, 0.95), 'probability to set a feature to zero'
+    option('--dropout_p', type=p, default=0.2, help=p_help)
+    is_optional = argparse.BooleanOptionalAction
+    tied = 'the generator shares its weights with the decoder embedding'
+    option('--tied', action=is_optional, default=True, help=tied)
 
 
 def even_number(text):
-    """Return a size that two directions can share."""
+    """Return a size that can be divided between two directions."""
     size = number(int, 2)(text)
     if size % 2:
         raise argparse.ArgumentTypeError(f'expected an even number, got {text!r}')
@@ -202,7 +118,7 @@ def even_number(text):
 
 
 def get_optimizer(model, lr, weight_decay):
-    """Return AdamW, which lets matrices decay, but no biases and normalisations."""
+    """Return AdamW, with weight decay for matrices only."""
     from torch import optim
 
     params = list(model.parameters())
@@ -214,7 +130,7 @@ def get_optimizer(model, lr, weight_decay):
 
 
 def get_scheduler(optimizer, n_steps, warmup_ratio):
-    """Return a schedule in which the learning rate rises to its height, then falls."""
+    """Return a schedule: the learning rate rises linearly, then falls towards zero."""
     from torch import optim
 
     n_warmup_steps = n_steps * warmup_ratio
@@ -232,8 +148,8 @@ def main(config):
     from ignite.metrics import Loss, MetricsLambda
     from torch import nn
 
-    from data_loader import get_loaders
-    from loss import SmoothCrossEntropyLoss
+    from data_loader import PAD_ID, count_targets, get_loaders
+    from fast import speed_up
     from model import get_model
     from trainer import Trainer
 
@@ -246,9 +162,13 @@ def main(config):
     log(f'{len(train_loader.dataset)} pairs to train on')
 
     # Model, criterion and optimizer
-    vocab_sizes = x_subwords.vocab_size(), y_subwords.vocab_size()
-    model = get_model(vars(config), *vocab_sizes).to(device)
-    crit = SmoothCrossEntropyLoss(config.label_smoothing)
+    model = get_model(vars(config), len(x_subwords), len(y_subwords)).to(device)
+    cross_entropy = nn.CrossEntropyLoss(ignore_index=PAD_ID)
+    crit = nn.CrossEntropyLoss(
+        ignore_index=PAD_ID, label_smoothing=config.label_smoothing
+    )
+    if config.fast:
+        speed_up(model, crit, cross_entropy)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
     n_updates = math.ceil(len(train_loader) / config.iteration_per_update)
     n_steps = config.n_epochs * n_updates
@@ -261,10 +181,10 @@ def main(config):
         'x_subwords': to_tensor(x_subwords.serialized_model_proto()),
         'y_subwords': to_tensor(y_subwords.serialized_model_proto()),
     }
-    cross_entropy = Loss(nn.CrossEntropyLoss(), device=device)
-    metrics = {'perplexity': MetricsLambda(math.exp, cross_entropy)}
+    valid_loss = Loss(cross_entropy, batch_size=count_targets, device=device)
+    metrics = {'perplexity': MetricsLambda(math.exp, valid_loss)}
     trainer = Trainer(model, crit, optimizer, scheduler, metrics, checkpoint)
-    state = load_last(config, '12_seq2seq') if config.resume else None
+    state = load_last(config, checkpoint['chapter']) if config.resume else None
     if state:
         trainer.load_state_dict(state)
     try:
@@ -273,10 +193,11 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
+        # The trainer has saved the best model.
         if trainer.history['train_loss']:
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
             draw_learning_curve(trainer.history, picture_fn)
-            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """The training loop on Ignite: trains any model that maps sequences to sequences.
 
-Nothing here knows of languages or words, and that is why the next chapter copies it.
+Nothing here depends on languages or words, so the next chapter can copy it.
 """
 
 import contextlib
@@ -11,32 +11,27 @@ import sys
 import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
-from ignite.handlers import EarlyStopping, ProgressBar
-from ignite.metrics import Average, Loss
+from ignite.handlers import Checkpoint, EarlyStopping, ProgressBar, TensorboardLogger
+from ignite.metrics import Loss
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 
-from utils import (
-    InputError,
-    get_autocast,
-    get_last_fn,
-    log,
-    save_checkpoint,
-    set_seed,
-)
+from data_loader import count_targets
+from guards import InputError, is_first_process, log, save_checkpoint
+from utils import get_autocast, get_last_fn, set_seed
 
 
 class Trainer:
-    """Moves a model's parameters down the slope of a loss.
+    """Trains a model with two Ignite engines, one for training and one for validation.
 
     Arguments:
-        model: maps all but the last tensor of a batch to y_hat: x, the lengths of its
-            rows, and whatever else it reads.
-        crit: maps y_hat and that last tensor, y, to the mean loss of the batch.
+        model: maps x, the lengths of its rows and y without its last token to y_hat,
+            the logits of y without its first token.
+        crit: maps y_hat and the targets to the mean loss of the targets.
         optimizer: updates the parameters of the model.
         scheduler: changes the learning rate after each step.
         metrics: Ignite's metrics of y_hat and y for the validation, by name.
-        checkpoint: what the checkpoints hold beside the model; its 'config' are the
+        checkpoint: what the checkpoints contain besides the model; its 'config' are the
             options of the command line.
     """
 
@@ -53,75 +48,70 @@ class Trainer:
             raise InputError('--amp fp16: needs a GPU; the CPU has bf16')
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
-        # The lowest validation loss so far, and the losses of all epochs by name.
-        self.best_loss = math.inf
-        self.history = {'train_loss': [], 'valid_loss': []}
-        self.writer = None
-
-        # What has come together for the next update.
+        # The targets since the last update, and the norm of its gradient.
         self.n_targets = 0
         self.grad_norm = torch.zeros((), device=self.device)
 
-        # Several processes: their gradients are averaged during backward.
+        # With several processes, gradients are averaged during backward.
         is_alone = idist.get_world_size() == 1
         self.network = model if is_alone else DistributedDataParallel(model)
 
-        # An engine calls its step for every batch of a loader.
+        # An engine calls its step for each batch of a loader.
         self.trainer = Engine(self._train_step)
         self.validator = Engine(self._valid_step)
         self._attach_metrics(metrics)
-        self._attach_handlers()
+        self._create_handlers()
 
     def _train_step(self, engine, batch):
-        """Add up gradients, take a step after every so many, and report."""
+        """Accumulate gradients, and take a step after each group of batches."""
         self.model.train()
         is_update = self._is_update(engine.state)
 
         # Move
-        x, lengths, y, places, targets = batch
+        x, lengths, y = batch
+        n_targets = count_targets(y[:, 1:])
         x, y = x.to(self.device), y.to(self.device)
-        places, targets = places.to(self.device), targets.to(self.device)
 
-        # Forward: the loss is a sum, for which half precision is too coarse
+        # Forward: teacher forcing; the loss needs more than 16 bits
         with self._sync_if(is_update):
             with get_autocast(self.device, self.config['amp']):
-                y_hat = self.network(x, lengths, y, places)
-            loss = self.crit(y_hat.float(), targets)
+                y_hat = self.network(x, lengths, y[:, :-1])
+            loss = self.crit(y_hat.flatten(0, -2).float(), y[:, 1:].flatten())
 
-            # Backward: the sum over the tokens, since sums add up over batches; scaled
-            # up, since the small gradients would be 0 in fp16
-            self.scaler.scale(loss * len(targets)).backward()
-        self.n_targets += len(targets)
+            # Backward: of the sum over the targets, since sums add up over batches;
+            # scaled up, since small gradients would be 0 in fp16
+            self.scaler.scale(loss * n_targets).backward()
+        self.n_targets += n_targets
 
         if is_update:
             self._update()
 
-        # Report: tensors, since a number would have to wait for the device
-        report = {'loss': loss.detach(), 'n_samples': len(targets)}
+        # Report: tensors, because a Python number would have to wait for the device
+        report = {'loss': loss.detach(), 'n_targets': n_targets}
         return report | {'|grad|': self.grad_norm}
 
     def _is_update(self, state):
-        """Return whether enough gradients have come together, or the epoch ends."""
+        """Return whether this batch is the last one of its group, or of the epoch."""
         n_batches = (state.iteration - 1) % state.epoch_length + 1
         is_last = n_batches == state.epoch_length
         return is_last or n_batches % self.config['iteration_per_update'] == 0
 
     def _sync_if(self, is_update):
-        """Return a context in which processes exchange gradients, or don't yet."""
+        """Return a context in which the processes average gradients only if told to."""
         if is_update or idist.get_world_size() == 1:
             return contextlib.nullcontext()
         return self.network.no_sync()
 
     def _update(self):
-        """Take one step down the slope."""
-        # Mean: over all tokens of the update, in all processes. These have averaged
-        # their sums already, so what they are divided by is an average too.
+        """Take one gradient step with the accumulated gradients."""
+        # Mean: over all targets of the group, in all processes. DDP has divided the
+        # sums of the processes by their number, so the number of targets is, too.
         self.scaler.unscale_(self.optimizer)
         grads = [p.grad for p in self.model.parameters() if p.grad is not None]
         n_targets = idist.all_reduce(self.n_targets) / idist.get_world_size()
         self.n_targets = 0
 
-        # Clip: the true gradients, not the scaled ones, in one pass with the division
+        # Clip: the unscaled mean gradients, in one pass with the division
         self.grad_norm = get_total_norm(grads) / n_targets
         excess = (self.grad_norm / self.config['max_grad']).clamp(min=1.0)
         torch._foreach_div_(grads, excess * n_targets)
@@ -136,65 +126,59 @@ class Trainer:
     def _valid_step(self, engine, batch):
         """Predict, and leave y_hat and y to the metrics."""
         self.model.eval()
-        x, lengths, y, places, targets = batch
+        x, lengths, y = batch
         x, y = x.to(self.device), y.to(self.device)
-        places, targets = places.to(self.device), targets.to(self.device)
         with get_autocast(self.device, self.config['amp']):
-            y_hat = self.model(x, lengths, y, places)
-        return y_hat.float(), targets
+            y_hat = self.model(x, lengths, y[:, :-1])
+        return y_hat.flatten(0, -2).float(), y[:, 1:].flatten()
 
     def _attach_metrics(self, metrics):
-        """Let the engines average over an epoch: each sample counts the same."""
-        sample_losses = Average(
-            lambda output: output['loss'].expand(output['n_samples'], 1),
+        """Attach the means over all targets of an epoch, and keep the losses."""
+        # The training step has computed the loss: Loss only has to average it.
+        Loss(
+            lambda loss, n_targets: loss,
+            output_transform=lambda output: (output['loss'], output['n_targets']),
+            batch_size=int,
             device=self.device,
+        ).attach(self.trainer, 'train_loss')
+        Loss(self.crit, batch_size=count_targets, device=self.device).attach(
+            self.validator, 'valid_loss'
         )
-        sample_losses.attach(self.trainer, 'loss')
-        Loss(self.crit, device=self.device).attach(self.validator, 'loss')
         for name, metric in metrics.items():
-            metric.attach(self.validator, name)
+            metric.attach(self.validator, f'valid_{name}')
 
-    def _attach_handlers(self):
-        """Say what happens during an epoch and after it."""
-        # An exception is reported by whoever catches it.
-        logging.getLogger('ignite').setLevel(logging.CRITICAL)
+        # The losses of all epochs belong to the state of the engine.
+        self.trainer.state.history = {'train_loss': [], 'valid_loss': []}
+        self.trainer.state_dict_user_keys.append('history')
 
-        some_iterations = Events.ITERATION_COMPLETED(every=20)
-        self.trainer.add_event_handler(
-            some_iterations,
-            lambda engine: self._check_loss(engine.state.output['loss'].item()),
-        )
-        is_first = idist.get_rank() == 0
-        if self.config['verbose'] == 2 and sys.stderr.isatty() and is_first:
-            bar = ProgressBar()
-            bar.attach(self.trainer, None, self._get_norms, some_iterations)
+    def _create_handlers(self):
+        """Create early stopping, and what saves the best model and the last state."""
+        # The lower the validation loss, the higher the score.
+        get_score = Checkpoint.get_default_score_fn('valid_loss', -1.0)
+        patience = self.config['early_stop'] or sys.maxsize
+        self.early_stopping = EarlyStopping(patience, get_score, self.trainer)
 
-        self.early_stopping = EarlyStopping(
-            patience=self.config['early_stop'] or sys.maxsize,
-            score_function=lambda engine: -engine.state.metrics['loss'],
-            trainer=self.trainer,
-        )
-        self.early_stopping.logger.setLevel(logging.CRITICAL)
-        self.validator.add_event_handler(Events.COMPLETED, self.early_stopping)
-
-    def _get_norms(self, output):
-        """Return what is worth watching of a step: its loss, and two norms."""
-        param_norm = get_total_norm([p.detach() for p in self.model.parameters()])
-        return {
-            'loss': output['loss'],
-            '|param|': param_norm,
-            '|grad|': output['|grad|'],
+        # A Checkpoint with a score saves the best model, one without each last state.
+        options = {'save_handler': self._save, 'filename_pattern': '{name}'}
+        best = {'best': {'model': self.model}}
+        self.best = Checkpoint(best, score_function=get_score, **options)
+        # The next epoch depends on the states of these objects, and on nothing else.
+        self.to_save = {
+            'model': self.model,
+            'optimizer': self.optimizer,
+            'scheduler': self.scheduler,
+            'scaler': self.scaler,
+            'trainer': self.trainer,
+            'early_stopping': self.early_stopping,
+            'best': self.best,
         }
+        self.last = Checkpoint({'last': self.to_save}, **options)
 
-    def _check_loss(self, loss):
-        """Stop before a loss that is not a number spoils what has been saved."""
-        # What fp16 overflows is the scaler's business: it leaves out the step, halves
-        # its scale, and has nothing left to halve if this goes on.
-        is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
-        if not math.isfinite(loss) and not is_overflow:
-            state = self.trainer.state
-            where = f'epoch {state.epoch}, iteration {state.iteration}'
-            raise InputError(f'loss={loss} in {where}: lower --lr')
+    def _save(self, state, name, metadata):
+        """Save the state dicts that a Checkpoint named best or last has collected."""
+        fn = self.config['model_fn']
+        fn = get_last_fn(fn) if name == 'last' else fn
+        save_checkpoint(self.checkpoint | state, fn)
 
     def train(self, train_loader, valid_loader):
         """Run the epochs that are left, and validate and save after each.
@@ -213,76 +197,93 @@ class Trainer:
         if state.epoch_length not in (None, len(train_loader)):
             raise InputError(f'expected {state.epoch_length} batches of data as before')
 
-        if self.config['log_dir'] and idist.get_rank() == 0:
-            from torch.utils.tensorboard import SummaryWriter
-
-            log_dir = self.config['log_dir']
-            self.writer = SummaryWriter(log_dir, purge_step=state.epoch + 1)
-        start_of_epoch, end_of_epoch = Events.EPOCH_STARTED, Events.EPOCH_COMPLETED
-        self.trainer.add_event_handler(start_of_epoch, self._start_epoch, train_loader)
-        self.trainer.add_event_handler(end_of_epoch, self._end_epoch, valid_loader)
+        self._attach_handlers(valid_loader)
         self.trainer.run(train_loader, max_epochs=n_epochs)
         if self.early_stopping.counter >= patience:
             log(f'no better model since epoch {state.epoch - patience}: stopped early')
 
-    def _start_epoch(self, engine, train_loader):
-        """Let all that is random in an epoch follow from seed, epoch and process."""
+    def _attach_handlers(self, valid_loader):
+        """Attach what happens at the events of the training, in the order of calls.
+
+        An epoch is reported before it is saved, because a saved epoch is not run again.
+        The best model is saved before the last state, which contains its score.
+        """
+        # Exceptions are reported by run(), in guards.py.
+        for logger in (logging.getLogger('ignite'), self.early_stopping.logger):
+            logger.setLevel(logging.CRITICAL)
+
+        attach, config = self.trainer.add_event_handler, self.config
+        attach(Events.EPOCH_STARTED, self._start_epoch)
+        some_iterations = Events.ITERATION_COMPLETED(every=20)
+        attach(some_iterations, self._check_step)
+        if config['verbose'] == 2 and sys.stderr.isatty() and is_first_process():
+            ProgressBar().attach(self.trainer, None, self._get_norms, some_iterations)
+
+        attach(Events.EPOCH_COMPLETED, self._validate, valid_loader)
+        attach(Events.EPOCH_COMPLETED, self.early_stopping)
+        if config['verbose'] > 0:
+            attach(Events.EPOCH_COMPLETED, self._report)
+        if config['log_dir'] and is_first_process():
+            first_step = self.trainer.state.epoch + 1
+            logger = TensorboardLogger(config['log_dir'], purge_step=first_step)
+            logger.attach(self.trainer, self._log_scalars, Events.EPOCH_COMPLETED)
+        attach(Events.EPOCH_COMPLETED, self.best)
+        attach(Events.EPOCH_COMPLETED, self.last)
+
+    def _start_epoch(self, engine):
+        """Set the seeds of an epoch, which are the same for a resumed training."""
         epoch, n_processes = engine.state.epoch, idist.get_world_size()
-        train_loader.batch_sampler.set_epoch(epoch)
+        engine.state.dataloader.batch_sampler.set_epoch(epoch)
         set_seed(self.config['seed'] + epoch * n_processes + idist.get_rank())
 
-    def _end_epoch(self, engine, valid_loader):
-        """Validate, report and save."""
-        valid_metrics = self.validator.run(valid_loader).metrics
-        train_loss = engine.state.metrics['loss'].item()
-        valid_loss = valid_metrics['loss']
-        self._check_loss(train_loss + valid_loss)
+    def _check_step(self, engine):
+        """Check the loss: not after each step, because it waits for the device."""
+        self._check_loss(engine.state.output['loss'].item())
 
-        # Report: before saving, since an epoch that was saved is not run again
-        report = {'train_loss': train_loss}
-        report |= {f'valid_{name}': value for name, value in valid_metrics.items()}
-        report |= self._get_norms(engine.state.output)
-        del report['loss']
-        epoch = engine.state.epoch
-        if self.config['verbose'] > 0:
-            values = ' '.join(f'{name}={value:.4f}' for name, value in report.items())
-            log(f'epoch {epoch}/{engine.state.max_epochs}: {values}')
-        if self.writer:
-            for name, value in report.items():
-                self.writer.add_scalar(name, value, epoch)
-            self.writer.flush()
+    def _check_loss(self, loss):
+        """Stop before a loss that is not a number spoils what has been saved.
 
-        # Save: the best model first, so that a best loss always has its model
-        fn = self.config['model_fn']
-        if valid_loss < self.best_loss:
-            self.best_loss = valid_loss
-            save_checkpoint(self.checkpoint | {'model': self.model.state_dict()}, fn)
-        self.history['train_loss'].append(train_loss)
-        self.history['valid_loss'].append(valid_loss)
-        save_checkpoint(self.checkpoint | self.state_dict(), get_last_fn(fn))
+        In fp16, losses may overflow: the scaler then leaves out the update and halves
+        its scale, until there is nothing left to halve.
+        """
+        is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
+        if not math.isfinite(loss) and not is_overflow:
+            state = self.trainer.state
+            where = f'epoch {state.epoch}, iteration {state.iteration}'
+            raise InputError(f'loss={loss} in {where}: lower --lr')
 
-    def state_dict(self):
-        """Return all that the next epoch depends on."""
-        return {
-            'model': self.model.state_dict(),
-            'optimizer': self.optimizer.state_dict(),
-            'scheduler': self.scheduler.state_dict(),
-            'scaler': self.scaler.state_dict(),
-            'early_stopping': dict(self.early_stopping.state_dict()),
-            'epoch': self.trainer.state.epoch,
-            'epoch_length': self.trainer.state.epoch_length,
-            'best_loss': self.best_loss,
-            'history': self.history,
-        }
+    def _get_norms(self, output):
+        """Return the loss of a step, and the norms of all parameters and gradients."""
+        norm = get_total_norm([p.detach() for p in self.model.parameters()])
+        return {'loss': output['loss'], '|param|': norm, '|grad|': output['|grad|']}
+
+    def _validate(self, engine, valid_loader):
+        """Add the validation's metrics and the norms to the metrics of the epoch."""
+        metrics = engine.state.metrics
+        metrics |= self.validator.run(valid_loader).metrics
+        self._check_loss(metrics['train_loss'] + metrics['valid_loss'])
+        norms = self._get_norms(engine.state.output)
+        metrics |= {name: norms[name] for name in ('|param|', '|grad|')}
+        for name, losses in self.history.items():
+            losses.append(metrics[name])
+
+    def _report(self, engine):
+        """Print one line for an epoch."""
+        state, metrics = engine.state, engine.state.metrics
+        values = ' '.join(f'{name}={value:.4f}' for name, value in metrics.items())
+        log(f'epoch {state.epoch}/{state.max_epochs}: {values}')
+
+    def _log_scalars(self, engine, logger, event_name):
+        """Write the metrics of an epoch for TensorBoard."""
+        for name, value in engine.state.metrics.items():
+            logger.add_scalar(name, value, engine.state.epoch)
+        logger.flush()
+
+    @property
+    def history(self):
+        """The losses of all epochs: a list for train_loss, and one for valid_loss."""
+        return self.trainer.state.history
 
     def load_state_dict(self, state):
-        """Go back to where state_dict() was called."""
-        self.model.load_state_dict(state['model'])
-        self.optimizer.load_state_dict(state['optimizer'])
-        self.scheduler.load_state_dict(state['scheduler'])
-        self.scaler.load_state_dict(state['scaler'])
-        self.early_stopping.load_state_dict(state['early_stopping'])
-        position = {name: state[name] for name in ('epoch', 'epoch_length')}
-        self.trainer.load_state_dict(position | {'max_epochs': state['epoch']})
-        self.best_loss = state['best_loss']
-        self.history = state['history']
+        """Resume from the state that the last checkpoint has saved."""
+        Checkpoint.load_objects(self.to_save, state)

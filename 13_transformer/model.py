@@ -1,4 +1,4 @@
-"""The model: the Transformer, Pre-LN, which reads and writes by attention alone."""
+"""The model: a Pre-LN Transformer (Vaswani et al. 2017)."""
 
 import math
 
@@ -7,147 +7,121 @@ from torch import nn
 from torch.nn import functional
 
 
-def attend(q, k, v, mask=None, is_causal=False):
-    """Look up what the queries need among the keys: the formula.
-
-    softmax(Q K^T / sqrt(head_size)) V (Vaswani et al. 2017, equation 1).
+def get_attention_weights(q, k, mask=None, is_causal=False):
+    """Return softmax(Q K^T / sqrt(head_size)), of which each row sums to 1.
 
     Arguments:
-        q, k, v: queries, keys and values of each head.
-        mask: True where a query may look at a key; None: everywhere.
-        is_causal: whether each query may look at its own place and at those before.
-
-    Returns:
-        What was found, of the shape of q, and the weights.
+        q, k: the queries and keys of each head.
+        mask: True where a query may attend to a key; None: everywhere.
+        is_causal: whether a query may attend only to its own and earlier positions.
     """
     # |q| = (batch_size, n_heads, q_length, head_size)
     # |k| = (batch_size, n_heads, k_length, head_size)
-    # |v| = (batch_size, n_heads, k_length, head_size)
     scores = q @ k.transpose(-2, -1) / math.sqrt(q.size(-1))
     # |scores| = (batch_size, n_heads, q_length, k_length)
     if is_causal:
         mask = torch.ones_like(scores, dtype=torch.bool).tril()
     if mask is not None:
         scores = scores.masked_fill(~mask, -torch.inf)
-    weights = scores.softmax(dim=-1)
-    found = weights @ v
-    # |found| = (batch_size, n_heads, q_length, head_size)
-    return found, weights
+    return scores.softmax(dim=-1)
+
+
+def scaled_dot_product_attention(q, k, v, mask=None, is_causal=False):
+    """Return softmax(Q K^T / sqrt(head_size)) V (Vaswani et al. 2017, equation 1).
+
+    Arguments:
+        q, k, v: the queries, keys and values of each head.
+        mask, is_causal: as in get_attention_weights().
+    """
+    # |v| = (batch_size, n_heads, k_length, head_size)
+    context = get_attention_weights(q, k, mask, is_causal) @ v
+    # |context| = (batch_size, n_heads, q_length, head_size)
+    return context
 
 
 class MultiHeadAttention(nn.Module):
-    """Several attentions side by side, each in a subspace of its own.
+    """Several attentions in parallel, each in a subspace of its own (section 3.2.2).
 
-    Vaswani et al. 2017, section 3.2.2. The keys and values of all heads come out of one
-    matrix product. No weight is blanked out: the paper does without (section 5.4), and
-    so torch can use its fused form in training too.
+    One matrix product computes the keys and values of all heads. There is no dropout on
+    the attention weights, as in the paper (section 5.4).
 
     Arguments:
         hidden_size: the size of a token's features, divided among the heads.
         n_heads: the number of attentions.
-        kind: 'plain' for the formula as written above, 'sdpa' for torch's fused form.
+        kind: 'plain' for the formula as written above, 'sdpa' for torch's fused
+            function, which computes the same.
     """
 
     def __init__(self, hidden_size, n_heads, kind):
         super().__init__()
-        self.n_heads, self.kind = n_heads, kind
+        self.n_heads = n_heads
+        self.attend = {
+            'plain': scaled_dot_product_attention,
+            'sdpa': functional.scaled_dot_product_attention,
+        }[kind]
         self.query = nn.Linear(hidden_size, hidden_size)
         self.key_value = nn.Linear(hidden_size, 2 * hidden_size)
         self.output = nn.Linear(hidden_size, hidden_size)
 
     def split_heads(self, x):
-        """Give each head its part of the features."""
+        """Divide the features among the heads."""
         # |x| = (batch_size, length, hidden_size)
         x = x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
         # |x| = (batch_size, n_heads, length, head_size)
         return x
 
     def get_heads(self, x, keys_values):
-        """Return the queries, the keys and the values of each head."""
+        """Return the queries, keys and values of each head."""
         # |x| = (batch_size, length, hidden_size)
         # |keys_values| = (batch_size, k_length, hidden_size * 2)
         k, v = keys_values.chunk(2, dim=-1)
         return tuple(map(self.split_heads, (self.query(x), k, v)))
 
     def forward(self, x, keys_values, mask=None, is_causal=False):
-        """Return what each place of x finds.
+        """Return a context vector for each position of x.
 
         Arguments:
-            x: the features that ask.
-            keys_values: what key_value() has made of the features that are asked.
-            mask: True where a place may look, of shape (batch_size, 1, 1, k_length).
-            is_causal: whether no place may look at a later one.
+            x: the features from which the queries are computed.
+            keys_values: the output of key_value() for the positions to attend to.
+            mask: True where a key may be attended to, (batch_size, 1, 1, k_length).
+            is_causal: whether a position may attend only to itself and earlier ones.
         """
         # |x| = (batch_size, length, hidden_size)
         # |keys_values| = (batch_size, k_length, hidden_size * 2)
         q, k, v = self.get_heads(x, keys_values)
         # |q| = (batch_size, n_heads, length, head_size)
-        if self.kind == 'sdpa':
-            found = functional.scaled_dot_product_attention(
-                q, k, v, mask, is_causal=is_causal
-            )
-        else:
-            found, _ = attend(q, k, v, mask, is_causal)
-        found = found.transpose(1, 2).flatten(2)
-        # |found| = (batch_size, length, hidden_size)
-        return self.output(found)
-
-
-class Dropout(nn.Module):
-    """Blanks out features at random, and scales the others up to make good for it.
-
-    The same as nn.Dropout, which spends a sixth of a training on random numbers when it
-    runs on the CPU. Here eight features share one, of which each gets 8 bits. So p
-    is rounded to a 256th.
-
-    Arguments:
-        p: the probability of a feature to be blanked out.
-    """
-
-    def __init__(self, p):
-        super().__init__()
-        self.p = p
-
-    def forward(self, x):
-        """Return x in evaluation; in training, x with blanks."""
-        if not self.training or self.p == 0:
-            return x
-        if x.device.type != 'cpu':
-            return functional.dropout(x, self.p)
-        numbers = torch.empty(math.ceil(x.numel() / 8), dtype=torch.int64)
-        noise = numbers.random_(-(2**63), None).view(torch.uint8)[: x.numel()]
-        n_blank = round(256 * self.p)
-        # In place, and in the type of x: comparisons that give bools are slow.
-        is_kept = noise.view(x.shape).to(x.dtype).ge_(n_blank)
-        return x * is_kept.mul_(256 / (256 - n_blank))
+        context = self.attend(q, k, v, mask, is_causal=is_causal)
+        context = context.transpose(1, 2).flatten(2)
+        # |context| = (batch_size, length, hidden_size)
+        return self.output(context)
 
 
 class FeedForward(nn.Sequential):
-    """Two linear layers that work on each place alone (section 3.3).
+    """Two linear layers, applied to each position separately (section 3.3).
 
     Arguments:
         hidden_size: the size of a token's features.
         ffn_size: the size of the layer in between.
-        dropout_p: the probability of a feature to be blanked out in training.
+        dropout_p: the dropout probability.
     """
 
     def __init__(self, hidden_size, ffn_size, dropout_p):
         super().__init__(
             nn.Linear(hidden_size, ffn_size),
             nn.ReLU(),
-            Dropout(dropout_p),
+            nn.Dropout(dropout_p),
             nn.Linear(ffn_size, hidden_size),
         )
 
 
 class EncoderBlock(nn.Module):
-    """Attention to the whole sentence, then a feed-forward network.
+    """Self-attention, then a feed-forward network.
 
-    Pre-LN: what is normalised is what goes into a layer, so the residual path from the
-    first block to the last is clear (Xiong et al. 2020).
+    Pre-LN: the layer normalisation is applied to the input of each sublayer, so the
+    residual connections form an identity path through all blocks (Xiong et al. 2020).
 
     Arguments:
-        hidden_size, n_heads, ffn_size, dropout_p, attention: as Transformer's.
+        hidden_size, n_heads, ffn_size, dropout_p, attention: as in Transformer.
     """
 
     def __init__(self, hidden_size, n_heads, ffn_size, dropout_p, attention):
@@ -156,10 +130,10 @@ class EncoderBlock(nn.Module):
         self.attention = MultiHeadAttention(hidden_size, n_heads, attention)
         self.ffn_norm = nn.LayerNorm(hidden_size)
         self.ffn = FeedForward(hidden_size, ffn_size, dropout_p)
-        self.dropout = Dropout(dropout_p)
+        self.dropout = nn.Dropout(dropout_p)
 
     def forward(self, x, mask):
-        """Return the features of a batch of sentences, one block further."""
+        """Return the features of the source sentences after this block."""
         # |x| = (batch_size, length, hidden_size)
         # |mask| = (batch_size, 1, 1, length)
         z = self.attention_norm(x)
@@ -170,58 +144,55 @@ class EncoderBlock(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Attention to what is written, to what is read, then a feed-forward network.
+    """Causal self-attention, attention to the memory, then a feed-forward network.
 
     Arguments:
-        hidden_size, n_heads, ffn_size, dropout_p, attention: as Transformer's.
+        hidden_size, n_heads, ffn_size, dropout_p, attention: as in Transformer.
     """
 
     def __init__(self, hidden_size, n_heads, ffn_size, dropout_p, attention):
         super().__init__()
-        sizes = (hidden_size, n_heads, attention)
         self.attention_norm = nn.LayerNorm(hidden_size)
-        self.attention = MultiHeadAttention(*sizes)
+        self.attention = MultiHeadAttention(hidden_size, n_heads, attention)
         self.memory_norm = nn.LayerNorm(hidden_size)
-        self.memory_attention = MultiHeadAttention(*sizes)
+        self.memory_attention = MultiHeadAttention(hidden_size, n_heads, attention)
         self.ffn_norm = nn.LayerNorm(hidden_size)
         self.ffn = FeedForward(hidden_size, ffn_size, dropout_p)
-        self.dropout = Dropout(dropout_p)
+        self.dropout = nn.Dropout(dropout_p)
 
     def forward(self, x, memory, mask):
-        """Return the features of a batch of target sentences, one block further.
+        """Return the features of the target sentences after this block.
 
-        No place looks at a later one. So it does not see the padding either, which is
-        always later.
+        The causal mask also hides the padding of the target, which follows all tokens.
         """
         # |x| = (batch_size, length, hidden_size)
         # |memory| = (batch_size, memory_length, hidden_size)
         # |mask| = (batch_size, 1, 1, memory_length)
         z = self.attention_norm(x)
-        found = self.attention(z, self.attention.key_value(z), is_causal=True)
-        x = x + self.dropout(found)
-        z = self.memory_norm(x)
-        found = self.memory_attention(z, self.memory_attention.key_value(memory), mask)
-        x = x + self.dropout(found)
+        context = self.attention(z, self.attention.key_value(z), is_causal=True)
+        x = x + self.dropout(context)
+        keys_values = self.memory_attention.key_value(memory)
+        context = self.memory_attention(self.memory_norm(x), keys_values, mask)
+        x = x + self.dropout(context)
         x = x + self.dropout(self.ffn(self.ffn_norm(x)))
         # |x| = (batch_size, length, hidden_size)
         return x
 
-    def step(self, x, t, cache, mask):
-        """Do what forward() does, for the place t alone.
+    def step(self, x, cache, mask):
+        """Compute what forward() computes, for the next position only.
 
         Arguments:
-            x: the features of this place.
-            t: how many places there are before it.
-            cache: a BlockCache of the places before, which gets this one too.
+            x: the features of this position.
+            cache: the BlockCache of the positions before; it gets this one too.
             mask: of the memory.
         """
         # |x| = (n_sentences, n_hypotheses, hidden_size)
         # |mask| = (n_sentences, 1, 1, memory_length)
         z = self.attention_norm(x).flatten(0, 1).unsqueeze(1)
         # |z| = (n_sentences * n_hypotheses, 1, hidden_size)
-        known = cache.add(t, self.attention.key_value(z))
-        x = x + self.attention(z, known).view(x.shape)
-        # The hypotheses of a sentence are to its memory what places are: queries.
+        keys_values = cache.add(self.attention.key_value(z))
+        x = x + self.attention(z, keys_values).view(x.shape)
+        # The hypotheses of a sentence share its memory: they are several queries to it.
         x = x + self.memory_attention(self.memory_norm(x), cache.memory, mask)
         x = x + self.ffn(self.ffn_norm(x))
         # |x| = (n_sentences, n_hypotheses, hidden_size)
@@ -229,46 +200,36 @@ class DecoderBlock(nn.Module):
 
 
 class BlockCache:
-    """The keys and values that a block has computed already.
+    """The keys and values of a decoder block, each computed once.
 
     Arguments:
-        memory: those of the source sentences.
-        n_rows: the largest number of hypotheses.
-        max_length: how many places there will be, for which room is made at once.
+        memory: the keys and values of the source sentences.
     """
 
-    def __init__(self, memory, n_rows, max_length):
+    def __init__(self, memory):
         # |memory| = (n_sentences, memory_length, kv_size)
         self.memory = memory
-        self.room = memory.new_empty(n_rows, max_length, memory.size(-1))
-        # Where select() puts what it moves, before the two change places.
-        self.spare = torch.empty_like(self.room)
-        self.known = self.room[: len(memory)]
+        self.keys_values = memory[:, :0]
 
-    def add(self, t, keys_values):
-        """Put in the place t; return the keys and values of all places up to it."""
+    def add(self, keys_values):
+        """Append a position; return the keys and values of all positions so far."""
         # |keys_values| = (n_rows, 1, kv_size)
-        self.known[:, t] = keys_values.squeeze(1)
-        known = self.known[:, : t + 1]
-        # |known| = (n_rows, n_places, kv_size)
-        return known
+        self.keys_values = torch.cat([self.keys_values, keys_values], dim=1)
+        # |self.keys_values| = (n_rows, n_positions, kv_size)
+        return self.keys_values
 
-    def select(self, rows, sentences, t):
-        """Keep some hypotheses, in a new order, of which t places are known."""
-        self.room, self.spare = self.spare, self.room
-        moved = self.room[: len(rows)]
-        torch.index_select(self.known[:, :t], 0, rows, out=moved[:, :t])
-        self.known = moved
+    def select(self, rows, sentences):
+        """Keep the given hypotheses, in this order, and the given sentences."""
+        self.keys_values = self.keys_values[rows]
         if len(sentences) < len(self.memory):
             self.memory = self.memory[sentences]
 
 
 class PositionalEncoding(nn.Module):
-    """Tells the places of a sentence apart by waves of different lengths.
+    """Encodes positions by sine waves of different wavelengths (section 3.5).
 
     sin(t / 10000^(2i / hidden_size)) and cos of the same, for i from 0 to half the
-    hidden_size (Vaswani et al. 2017, section 3.5). The table grows when a
-    longer sentence comes.
+    hidden_size. The table grows when a longer sentence comes.
 
     Arguments:
         hidden_size: the size of a token's features.
@@ -280,39 +241,37 @@ class PositionalEncoding(nn.Module):
         self.register_buffer('table', self.make_table(256), persistent=False)
 
     def make_table(self, length):
-        """Return the waves at the first places."""
-        places = torch.arange(length).unsqueeze(1)
+        """Return the encodings of the positions from 0 to length - 1."""
+        positions = torch.arange(length).unsqueeze(1)
         exponents = torch.arange(0, self.hidden_size, 2) / self.hidden_size
-        angles = places / 10000**exponents
+        angles = positions / 10000**exponents
         # |angles| = (length, half_size)
         table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
         # |table| = (length, hidden_size)
         return table
 
     def forward(self, start, length):
-        """Return the waves at `length` places, of which the first is `start`."""
-        table = self.table
-        if start + length > len(table):
-            table = self.make_table(2 * (start + length)).to(table)
-            self.table = table
-        return table[start : start + length]
+        """Return the encodings of `length` positions, of which the first is `start`."""
+        if start + length > len(self.table):
+            self.table = self.make_table(2 * (start + length)).to(self.table)
+        return self.table[start : start + length]
 
 
 class Transformer(nn.Module):
-    """Encoder and decoder of Pre-LN blocks, each with a final normalisation.
+    """Encoder and decoder of Pre-LN blocks, each with a final layer normalisation.
 
     Arguments:
-        x_vocab_size, y_vocab_size: the numbers of tokens of the two languages.
+        x_vocab_size, y_vocab_size: the vocabulary sizes of source and target language.
         hidden_size: the size of a token's features.
-        n_heads: the number of attentions of a layer.
+        n_heads: the number of heads of each attention.
         ffn_size: the size of the layer inside a feed-forward network.
         n_layers: the number of blocks of the encoder, and of the decoder.
-        dropout_p: the probability of a feature to be blanked out in training.
-        attention: 'plain' or 'sdpa', which compute the same.
-        pad_id: the id of the padding, whose vector stays zero.
+        dropout_p: the dropout probability.
+        attention: 'plain' or 'sdpa', as in MultiHeadAttention.
+        pad_id: the id of the padding token, whose vector stays zero.
         is_joint: whether both languages have one vocabulary, and so one embedding.
-        is_tied: whether the generator scores a token by the very vector that the
-            decoder reads it by (Press and Wolf 2017).
+        is_tied: whether the generator shares its weights with the decoder's embedding
+            (Press and Wolf 2017).
     """
 
     def __init__(
@@ -336,7 +295,7 @@ class Transformer(nn.Module):
         if not is_joint:
             self.y_embedding = nn.Embedding(y_vocab_size, hidden_size, pad_id)
         self.positions = PositionalEncoding(hidden_size)
-        self.dropout = Dropout(dropout_p)
+        self.dropout = nn.Dropout(dropout_p)
         self.encoder = nn.ModuleList(EncoderBlock(*sizes) for _ in range(n_layers))
         self.encoder_norm = nn.LayerNorm(hidden_size)
         self.decoder = nn.ModuleList(DecoderBlock(*sizes) for _ in range(n_layers))
@@ -349,14 +308,20 @@ class Transformer(nn.Module):
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
         for embedding in (self.x_embedding, self.y_embedding):
-            # Times sqrt(hidden_size), the vectors come to be as large as the waves.
+            # Times sqrt(hidden_size), the vectors are about as large as the encodings.
             nn.init.normal_(embedding.weight, std=embedding.embedding_dim**-0.5)
             nn.init.zeros_(embedding.weight[embedding.padding_idx])
         if is_tied:
             self.generator.weight = self.y_embedding.weight
 
     def embed(self, embedding, x, start=0):
-        """Return the vectors of tokens, with the waves of their places."""
+        """Return the embedding vectors of tokens, plus the encoding of their positions.
+
+        Arguments:
+            embedding: of the language.
+            x: the token ids.
+            start: the position of the first of them.
+        """
         # |x| = (batch_size, length)
         x = embedding(x) * math.sqrt(embedding.embedding_dim)
         x = self.dropout(x + self.positions(start, x.size(1)))
@@ -364,11 +329,10 @@ class Transformer(nn.Module):
         return x
 
     def encode(self, x, lengths):
-        """Read sentences; return their memory, and the mask of its places."""
+        """Return the memory of source sentences, and a mask: True where a token is."""
         # |x| = (batch_size, length)
         # |lengths| = (batch_size,)
-        places = torch.arange(x.size(1), device=x.device)
-        mask = (places < lengths.to(x.device).unsqueeze(1))[:, None, None]
+        mask = ~get_pad_mask(x, lengths)[:, None, None]
         # |mask| = (batch_size, 1, 1, length)
         memory = self.embed(self.x_embedding, x)
         for block in self.encoder:
@@ -377,94 +341,89 @@ class Transformer(nn.Module):
         # |memory| = (batch_size, length, hidden_size)
         return memory, mask
 
-    def forward(self, x, lengths, y, places):
-        """Return the logits of every target token: teacher forcing.
+    def decode(self, y, memory, mask):
+        """Return the features of target sentences, given the memory of the source."""
+        # |y| = (batch_size, length)
+        z = self.embed(self.y_embedding, y)
+        for block in self.decoder:
+            z = block(z, memory, mask)
+        z = self.decoder_norm(z)
+        # |z| = (batch_size, length, hidden_size)
+        return z
 
-        The decoder reads the true sentence, whatever it would have said itself.
+    def forward(self, x, lengths, y):
+        """Return the logits of the token that follows each position of y.
+
+        Teacher forcing: the decoder reads the true target sentence, not its own output.
 
         Arguments:
-            x: the ids of the source tokens.
-            lengths: how many of them each sentence has, on the CPU.
-            y: the ids of the target tokens, a beginning of the sentence before them.
-            places: where in y, flattened, there is a token and no padding.
+            x: the token ids of the source sentences.
+            lengths: the number of tokens of each source sentence, on the CPU.
+            y: the token ids of the target sentences, which begin with BOS.
         """
         # |x| = (batch_size, x_length)
         # |lengths| = (batch_size,)
         # |y| = (batch_size, y_length)
-        # |places| = (n_targets,)
-        memory, mask = self.encode(x, lengths)
-        z = self.embed(self.y_embedding, y)
-        for block in self.decoder:
-            z = block(z, memory, mask)
-        z = self.decoder_norm(z.flatten(0, 1)[places])
-        # |z| = (n_targets, hidden_size)
-        y_hat = self.generator(z)
-        # |y_hat| = (n_targets, y_vocab_size)
+        y_hat = self.generator(self.decode(y, *self.encode(x, lengths)))
+        # |y_hat| = (batch_size, y_length, y_vocab_size)
         return y_hat
 
     def get_attention(self, x, lengths, y):
-        """Return where each place of y looks in x: the weights of all layers and heads.
+        """Return the weights of the attention to the memory, of all layers and heads.
 
         Arguments:
-            x, lengths, y: as forward's.
+            x, lengths, y: as in forward().
         """
         weights = []
 
-        def look(attention, inputs):
+        def keep_weights(attention, inputs):
             z, keys_values, mask = inputs
-            weights.append(attend(*attention.get_heads(z, keys_values), mask)[1])
+            q, k, _ = attention.get_heads(z, keys_values)
+            weights.append(get_attention_weights(q, k, mask))
 
         hooks = [
-            block.memory_attention.register_forward_pre_hook(look)
+            block.memory_attention.register_forward_pre_hook(keep_weights)
             for block in self.decoder
         ]
-        self(x, lengths, y, torch.arange(y.numel(), device=y.device))
+        self.decode(y, *self.encode(x, lengths))
         for hook in hooks:
             hook.remove()
         weights = torch.stack(weights, dim=1)
         # |weights| = (batch_size, n_layers, n_heads, y_length, x_length)
         return weights
 
-    def start(self, x, lengths, n_hypotheses, max_length):
-        """Read sentences; return the State in which their translations begin."""
-        # |x| = (batch_size, length)
-        # |lengths| = (batch_size,)
+    def start(self, x, lengths):
+        """Encode source sentences; return the State before the first step."""
         memory, mask = self.encode(x, lengths)
-        caches = [
-            BlockCache(
-                block.memory_attention.key_value(memory),
-                len(x) * n_hypotheses,
-                max_length,
-            )
-            for block in self.decoder
+        keys_values = [
+            block.memory_attention.key_value(memory) for block in self.decoder
         ]
-        return State(caches, mask)
+        return State([BlockCache(memory) for memory in keys_values], mask)
 
     def step(self, y, state):
-        """Return the logits of what follows on y, and take the state one step further.
+        """Return the logits of the next token, and update the state.
 
         Arguments:
             y: the last token of each hypothesis.
             state: what start() has returned.
         """
-        # |y| = (batch_size, n_hypotheses)
-        z = self.y_embedding(y) * math.sqrt(self.y_embedding.embedding_dim)
-        z = z + self.positions(state.t, 1)
-        # |z| = (batch_size, n_hypotheses, hidden_size)
+        # |y| = (n_sentences, n_hypotheses)
+        z = self.embed(self.y_embedding, y.view(-1, 1), state.t).view(*y.shape, -1)
+        # |z| = (n_sentences, n_hypotheses, hidden_size)
         for block, cache in zip(self.decoder, state.caches, strict=True):
-            z = block.step(z, state.t, cache, state.mask)
+            z = block.step(z, cache, state.mask)
         state.t += 1
         logits = self.generator(self.decoder_norm(z))
-        # |logits| = (batch_size, n_hypotheses, y_vocab_size)
+        # |logits| = (n_sentences, n_hypotheses, y_vocab_size)
         return logits
 
 
 class State:
-    """What the decoder knows of the hypotheses between two steps.
+    """The state of the decoder between two steps.
 
     Arguments:
         caches: a BlockCache for each block of the decoder.
-        mask: of the memory of each sentence.
+        mask: of the memory of each source sentence.
     """
 
     def __init__(self, caches, mask):
@@ -472,14 +431,27 @@ class State:
         self.n_hypotheses, self.t = 1, 0
 
     def select(self, rows):
-        """Keep these hypotheses, in this order, and the sentences that they are of."""
-        # |rows| = (n_open, n_hypotheses_now)
+        """Keep the given hypotheses, in this order, and their sentences.
+
+        Arguments:
+            rows: a row for each sentence that is kept, with the numbers of its
+                hypotheses, counted through the whole batch.
+        """
+        # |rows| = (n_kept, n_hypotheses_kept)
         sentences = rows[:, 0] // self.n_hypotheses
         for cache in self.caches:
-            cache.select(rows.flatten(), sentences, self.t)
+            cache.select(rows.flatten(), sentences)
         if len(sentences) < len(self.mask):
             self.mask = self.mask[sentences]
         self.n_hypotheses = rows.size(1)
+
+
+def get_pad_mask(x, lengths):
+    """Return a bool tensor of the shape of x, True where there is padding."""
+    # |x| = (batch_size, length)
+    # |lengths| = (batch_size,)
+    positions = torch.arange(x.size(1), device=x.device)
+    return positions >= lengths.to(x.device).unsqueeze(1)
 
 
 def get_model(config, x_vocab_size, y_vocab_size):
@@ -487,7 +459,7 @@ def get_model(config, x_vocab_size, y_vocab_size):
 
     Arguments:
         config: the options, a dict.
-        x_vocab_size, y_vocab_size: the numbers of subwords of the two languages.
+        x_vocab_size, y_vocab_size: the vocabulary sizes of source and target language.
     """
     return Transformer(
         x_vocab_size=x_vocab_size,
