@@ -1,10 +1,10 @@
-"""The model: an autoencoder, which has to squeeze an image through a bottleneck."""
+"""The model: an autoencoder, which compresses an image into a bottleneck."""
 
 from torch import nn
 
 
 def get_layers(sizes):
-    """Return fully connected layers, normalised and leaky but for the last one.
+    """Return linear layers, with batch normalisation and leaky ReLU between them.
 
     Arguments:
         sizes: of the input, of each hidden layer and of the output.
@@ -20,10 +20,10 @@ def get_layers(sizes):
 
 
 class Autoencoder(nn.Module):
-    """An encoder down to a few numbers, and a decoder back up to the image.
+    """An encoder that compresses an image, and a decoder that reconstructs it.
 
-    Whatever the decoder knows of an image went through these numbers (Hinton and
-    Salakhutdinov 2006).
+    The decoder sees nothing of the image but the few numbers of the bottleneck (Hinton
+    and Salakhutdinov 2006).
 
     Arguments:
         input_size: the number of pixels of an image.
@@ -46,3 +46,16 @@ class Autoencoder(nn.Module):
         x_hat = self.decoder(z)
         # |x_hat| = (batch_size, input_size)
         return x_hat
+
+
+def get_model(config):
+    """Build the network that the options of the training describe.
+
+    Arguments:
+        config: the options, a dict.
+    """
+    return Autoencoder(
+        input_size=28 * 28,
+        btl_size=config['btl_size'],
+        hidden_sizes=config['hidden_sizes'],
+    )

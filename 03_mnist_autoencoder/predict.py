@@ -1,30 +1,21 @@
-"""Look at what a trained autoencoder has kept of the digits of the test split.
+"""Reconstruct the digits of the test split with a trained autoencoder.
 
     python predict.py --model_fn model.pth
 
-Prints the mean squared error of its reconstructions, beside that of PCA with as many
-components, and draws digits with their reconstructions, the map of the digits in the
-bottleneck, and digits decoded from a walk over that map.
+Prints the mean squared error of the reconstructions, and that of PCA with as many
+components to compare with. Draws digits with their reconstructions, the map of the
+digits in the bottleneck, and digits decoded from a grid of points on that map.
 """
 
 from pathlib import Path
 
-from utils import (
-    CLASS_NAMES,
-    get_argparser,
-    get_device,
-    load_checkpoint,
-    load_mnist,
-    log,
-    run,
-    save_figure,
-)
+from guards import get_argparser, load_checkpoint, run, save_figure
+from utils import get_class_names, get_device, load_mnist
 
 
 def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Reconstruct the test split, and draw its map.')
-
     p.add_argument('--data_dir', help='folder of the datasets; None: as in training')
     p.add_argument('--figure_fn', help='PNG to draw; None: beside the checkpoint')
     return p
@@ -32,21 +23,15 @@ def define_argparser():
 
 def load_model(checkpoint):
     """Build the autoencoder that a checkpoint describes, ready to predict."""
-    from model import Autoencoder
+    from model import get_model
 
-    config = checkpoint['config']
-    model = Autoencoder(
-        input_size=28 * 28,
-        btl_size=config['btl_size'],
-        hidden_sizes=config['hidden_sizes'],
-    )
+    model = get_model(checkpoint['config'])
     model.load_state_dict(checkpoint['model'])
-    model.eval()
-    return model
+    return model.eval()
 
 
 def predict(network, x, batch_size=1024):
-    """Return what a network makes of each row of x.
+    """Return the output of a network for each row of x.
 
     Arguments:
         network: the whole model, its encoder or its decoder.
@@ -63,7 +48,7 @@ def predict(network, x, batch_size=1024):
 
 
 def get_pca_error(train_x, x, n_components):
-    """Return the mean squared error of PCA, the best that is linear.
+    """Return the mean squared error of PCA, the best linear autoencoder.
 
     Arguments:
         train_x: the images to fit it to, a tensor of shape (n_images, 784).
@@ -78,15 +63,15 @@ def get_pca_error(train_x, x, n_components):
 
 
 def draw_grid(figure, title, x, n_columns):
-    """Draw images side by side, row by row, in one picture.
+    """Draw images row by row in one picture.
 
     Arguments:
         figure: the matplotlib Figure, or a part of one, to draw on.
         x: a float tensor of shape (n_images, 784); n_columns divides n_images.
     """
-    rows = x.view(-1, n_columns, 28, 28)
-    # |rows| = (n_rows, n_columns, 28, 28)
-    picture = rows.transpose(1, 2).flatten(2).flatten(0, 1)
+    from torchvision.utils import make_grid
+
+    picture = make_grid(x.view(-1, 1, 28, 28), nrow=n_columns, padding=0)[0]
     # |picture| = (n_rows * 28, n_columns * 28)
     axes = figure.subplots()
     axes.imshow(picture, cmap='gray_r', vmin=0, vmax=1)
@@ -98,10 +83,10 @@ def get_map(z):
     """Choose the plane in which the bottleneck is drawn.
 
     Arguments:
-        z: the bottleneck's values, a float tensor of shape (n_images, btl_size).
+        z: the values of the bottleneck, a float tensor of shape (n_images, btl_size).
 
     Returns:
-        What the plane is, in words; its origin, of shape (btl_size,); and its two
+        A description of the plane; its origin, of shape (btl_size,); and its two
         directions, of shape (2, btl_size).
     """
     import torch
@@ -129,7 +114,7 @@ def draw_map(figure, title, points, y, class_names):
 
 
 def get_walk(points, n_steps=15):
-    """Return the points of a square grid over the map, its top left corner first.
+    """Return the points of a square grid on the map, from the top left corner on.
 
     Arguments:
         points: the map, a float tensor of shape (n_images, 2).
@@ -179,13 +164,12 @@ def main(config):
     left, middle, right = figure.subfigures(1, 3)
     pairs = torch.stack([x[:50].view(5, 10, 784), x_hat[:50].view(5, 10, 784)], dim=1)
     # |pairs| = (5, 2, 10, 784)
-    draw_grid(left, 'Digits, and below each its reconstruction', pairs, n_columns=10)
-    draw_map(middle, f'Map: {plane}', points, y, CLASS_NAMES[dataset])
-    draw_grid(right, 'Decoded from a walk over the map', decoded, n_columns=15)
+    draw_grid(left, 'Digits, and their reconstructions below', pairs, n_columns=10)
+    draw_map(middle, f'Map: {plane}', points, y, get_class_names(dataset))
+    draw_grid(right, 'Decoded from a grid of points on the map', decoded, n_columns=15)
 
     figure_fn = config.figure_fn or Path(config.model_fn).with_suffix('.predict.png')
     save_figure(figure, figure_fn)
-    log(f'picture: {figure_fn}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""Train an autoencoder of handwritten digits: its target is its input.
+"""Train an autoencoder of handwritten digits.
 
     python train.py --model_fn model.pth
 
@@ -8,20 +8,8 @@ trainer, save.
 
 from pathlib import Path
 
-from utils import (
-    check_model_fn,
-    draw_learning_curve,
-    find_dataset,
-    get_argparser,
-    get_device,
-    load_mnist,
-    log,
-    number,
-    run,
-    save_checkpoint,
-    set_seed,
-    split_data,
-)
+import utils
+from guards import check_model_fn, get_argparser, log, number, run, save_checkpoint
 
 
 def define_argparser():
@@ -34,86 +22,57 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to learn from."""
-    p = parser.add_argument_group('data')
-    p.add_argument(
-        '--dataset',
-        choices=['auto', 'mnist', 'fashion_mnist', 'digits'],
-        default='auto',
-        help="auto: MNIST, or scikit-learn's digits where MNIST can't be had",
-    )
-    p.add_argument('--data_dir', default='../data', help='folder of the datasets')
-    p.add_argument(
-        '--valid_ratio',
-        type=number(float, 0.01, 0.9),
-        default=0.1,
-        help='share of the training images to validate on',
-    )
+    """Add the options of the data."""
+    option = parser.add_argument_group('data').add_argument
+    names = ['auto', 'mnist', 'fashion_mnist', 'digits']
+    auto_help = "auto: MNIST, or scikit-learn's digits if MNIST can't be downloaded"
+    option('--dataset', choices=names, default='auto', help=auto_help)
+    option('--data_dir', default='../data', help='folder of the datasets')
+    ratio_help = 'share of the training images to validate on'
+    option('--valid_ratio', type=number(float, 0.01, 0.9), default=0.1, help=ratio_help)
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
-    p.add_argument('--n_epochs', type=number(int, 1), default=50, help='times all data')
-    p.add_argument(
-        '--batch_size',
-        type=number(int, 2),
-        default=256,
-        help='images a step; batch normalisation needs two',
-    )
-    p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
+    """Add the options of the training."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=50, help='passes over the data')
+    option('--batch_size', type=number(int, 2), default=256, help='images a step')
+    option('--lr', type=number(float, 0), default=1e-3, help='learning rate')
+    verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what kind of network learns."""
-    p = parser.add_argument_group('model')
-    p.add_argument(
-        '--hidden_sizes',
-        type=number(int, 1),
-        nargs='+',
-        default=[500, 200, 100, 50],
-        help="sizes of the encoder's hidden layers, the decoder's in reverse",
-    )
-    p.add_argument(
-        '--btl_size', type=number(int, 1), default=2, help='of the bottleneck'
-    )
+    """Add the options of the network."""
+    option = parser.add_argument_group('model').add_argument
+    sizes = {'type': number(int, 1), 'nargs': '+', 'default': [500, 200, 100, 50]}
+    sizes_help = "sizes of the encoder's hidden layers; the decoder's are the reverse"
+    option('--hidden_sizes', **sizes, help=sizes_help)
+    option('--btl_size', type=number(int, 1), default=2, help='size of the bottleneck')
 
 
 def main(config):
     """Train and save the best model."""
     from torch import nn, optim
 
-    from model import Autoencoder
+    from model import get_model
     from trainer import Trainer
 
     check_model_fn(config.model_fn)
-    set_seed(config.seed)
-    device = get_device(config.gpu_id)
+    utils.set_seed(config.seed)
+    device = utils.get_device(config.gpu_id)
 
     # Data
-    config.dataset = find_dataset(config.dataset, config.data_dir)
-    x, _ = load_mnist(config.dataset, config.data_dir, is_train=True)
-    train_data, valid_data = split_data(
+    config.dataset = utils.find_dataset(config.dataset, config.data_dir)
+    x, _ = utils.load_mnist(config.dataset, config.data_dir, is_train=True)
+    train_data, valid_data = utils.split_data(
         x.to(device), x.to(device), config.valid_ratio, config.seed
     )
     log(f'{config.dataset}: {len(train_data[0])} images to train on')
 
     # Model, criterion and optimizer
-    model = Autoencoder(
-        input_size=x.size(1),
-        btl_size=config.btl_size,
-        hidden_sizes=config.hidden_sizes,
-    ).to(device)
+    model = get_model(vars(config)).to(device)
     crit = nn.MSELoss()
     optimizer = optim.Adam(model.parameters(), lr=config.lr)
 
@@ -122,7 +81,7 @@ def main(config):
     try:
         trainer.train(train_data, valid_data, config)
     finally:
-        # After Ctrl-C too, what has been learned so far is kept.
+        # After Ctrl-C too, the best model so far is saved.
         if trainer.best_model:
             checkpoint = {
                 'chapter': '03_mnist_autoencoder',
@@ -130,9 +89,9 @@ def main(config):
                 'config': vars(config),
             }
             save_checkpoint(checkpoint, config.model_fn)
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
-            draw_learning_curve(trainer.history, picture_fn)
-            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
+            utils.draw_learning_curve(trainer.history, picture_fn)
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The training loop: trains any model that maps x to y, knows nothing of digits."""
+"""The training loop: it trains any model that maps x to y, not only digits."""
 
 import copy
 import math
@@ -6,11 +6,11 @@ import math
 import torch
 from tqdm import tqdm
 
-from utils import InputError, log
+from guards import InputError, log
 
 
 class Trainer:
-    """Moves a model's parameters down the slope of a loss.
+    """Trains a model by gradient descent.
 
     Arguments:
         model: maps a batch of x to y_hat.
@@ -23,21 +23,21 @@ class Trainer:
         self.crit = crit
         self.optimizer = optimizer
 
-        # The parameters with the lowest validation loss so far, that loss, and the
-        # losses of all epochs by name.
+        # The parameters with the lowest validation loss so far, this loss, and the
+        # losses of all epochs.
         self.best_model = None
         self.best_loss = math.inf
         self.history = {'train_loss': [], 'valid_loss': []}
 
     def train(self, train_data, valid_data, config):
-        """Go through the training data once in each epoch, and keep the best model.
+        """Pass over the training data once an epoch, and keep the best model.
 
         Arguments:
             train_data, valid_data: pairs of x and y.
             config: n_epochs, batch_size and verbose.
 
         Raises:
-            InputError: the loss is not a number any more.
+            InputError: the loss is no longer a finite number.
         """
         bar = None if config.verbose == 2 else True
         epochs = tqdm(range(1, config.n_epochs + 1), unit='epoch', disable=bar)
@@ -61,7 +61,7 @@ class Trainer:
                 raise InputError(f'{losses} in epoch {epoch}: lower --lr')
 
     def _train(self, x, y, config):
-        """Go through x and y once, in batches, in random order.
+        """Train on x and y once, in batches, in random order.
 
         Returns:
             The mean loss over the samples.
@@ -69,8 +69,8 @@ class Trainer:
         self.model.train()
         total_loss = torch.zeros((), device=x.device)
 
-        # Equal batches: a last one of a single sample would have no variance for
-        # batch normalisation to work with.
+        # Batches of nearly equal size: batch normalisation fails on a last batch of one
+        # sample, which has no variance.
         indices = torch.randperm(len(x)).to(x.device)
         for batch in indices.tensor_split(max(1, len(x) // config.batch_size)):
             x_i, y_i = x[batch], y[batch]
@@ -86,14 +86,14 @@ class Trainer:
             # Step
             self.optimizer.step()
 
-            # Report: the sum stays on the device, so that no step waits for it
+            # Report: the sum stays on the device, so no step has to wait for it
             total_loss += loss.detach() * len(x_i)
 
         return total_loss.item() / len(x)
 
     @torch.no_grad()
     def _validate(self, x, y, config):
-        """Go through x and y once, in batches, and learn nothing.
+        """Compute the loss of x and y, in batches, without training.
 
         Returns:
             The mean loss over the samples.

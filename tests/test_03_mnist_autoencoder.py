@@ -37,10 +37,7 @@ def model(chapter, trained):
 @pytest.fixture(scope='module')
 def splits(chapter):
     """The images of the training and of the test split, from 0 to 1."""
-    return [
-        torch.from_numpy(chapter.utils.load_digits(is_train)[0] / np.float32(255))
-        for is_train in (True, False)
-    ]
+    return [chapter.utils.load_digits(is_train)[0] for is_train in (True, False)]
 
 
 @pytest.fixture(scope='module')
@@ -81,7 +78,7 @@ def test_errors_are_those_of_numpy(chapter, trained, model, splits, capsys):
         assert float(results[name]) == pytest.approx(expected, abs=1e-5)
 
 
-def test_pictures_come_to_lie_beside_the_checkpoint(chapter, tmp_path, capsys):
+def test_pictures_are_beside_the_checkpoint(chapter, tmp_path, capsys):
     model_fn = tmp_path / 'x.pth'
 
     run_here(chapter.train, '--model_fn', model_fn, *DIGITS)
