@@ -1,5 +1,7 @@
 """The data: labelled texts, as batches of token ids with padding."""
 
+from collections import Counter
+
 import pandas as pd
 import torch
 from torch.nn.utils.rnn import pad_sequence
@@ -73,8 +75,20 @@ def split_table(table, valid_ratio, seed):
     """Split a table at random, but by seed, into training and validation rows."""
     generator = torch.Generator().manual_seed(seed)
     indices = torch.randperm(len(table), generator=generator).numpy()
-    n_valid = max(1, round(len(table) * valid_ratio))
+    n_valid = min(max(1, round(len(table) * valid_ratio)), len(table) - 1)
     return table.iloc[indices[n_valid:]], table.iloc[indices[:n_valid]]
+
+
+def get_vocabulary(words, min_freq=1, specials=()):
+    """Return words in the order of their ids: the most frequent ones first.
+
+    Words with the same count are in the order of Unicode, so that the ids do not depend
+    on the order of the lines.
+    """
+    counts = Counter(words)
+    frequent = [word for word in counts if counts[word] >= min_freq]
+    frequent.sort(key=lambda word: (-counts[word], word))
+    return [*specials, *(word for word in frequent if word not in specials)]
 
 
 class TextDataset(Dataset):
@@ -128,7 +142,10 @@ def get_loaders(config):
     tables = split_table(table, config.valid_ratio, config.seed)
     tokenizer = Tokenizer(config.tokenizer)
     tokens = [list(tokenizer.tokenize(part['text'])) for part in tables]
-    vocabulary = Vocabulary.build(tokens[0], config.min_vocab_freq)
+    words = [word for text in tokens[0] for word in text]
+    vocabulary = Vocabulary(
+        get_vocabulary(words, config.min_vocab_freq, ['<pad>', '<unk>'])
+    )
     train_loader, valid_loader = (
         get_loader(
             [vocabulary.encode(text) for text in texts],

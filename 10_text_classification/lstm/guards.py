@@ -22,6 +22,25 @@ class InputError(Exception):
     """An error that the user can correct; its text is one line."""
 
 
+@contextlib.contextmanager
+def input_errors(expected, kinds=Exception):
+    """Turn the exceptions of a block into an InputError of one line.
+
+    Damaged bytes can raise any exception inside the library that reads them.
+
+    Arguments:
+        expected: what the line says before the reason: the file, what was expected.
+        kinds: the exception class, or a tuple of classes, to turn.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except kinds as error:
+        reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())
+        raise InputError(f'{expected}: {reason or "it is damaged"}') from error
+
+
 def is_first_process():
     """Return whether this is the only process, or the first one of torchrun."""
     return os.environ.get('RANK', '0') == '0'
@@ -103,7 +122,8 @@ def read_lines(fn=None):
     """
     name = fn or 'stdin'
     try:
-        with open(fn or sys.stdin.fileno(), 'rb', closefd=bool(fn)) as file:
+        stdin = contextlib.nullcontext(sys.stdin.buffer)
+        with open(fn, 'rb') if fn else stdin as file:
             for n_lines, line in enumerate(file, 1):
                 text = line.decode('utf-8-sig' if n_lines == 1 else 'utf-8')
                 yield text.removesuffix('\n').removesuffix('\r')
@@ -133,16 +153,11 @@ def read_table(fn, columns, skips_empty_rows=False):
     import torch
 
     source = 'stdin' if fn == '-' else fn
-    try:
+    with input_errors(f'{source}: expected a CSV file in UTF-8', (OSError, ValueError)):
         # pandas itself would also open URLs and archives.
         content = sys.stdin.buffer.read() if fn == '-' else Path(fn).read_bytes()
         strings = {'dtype': str, 'keep_default_na': False, 'na_values': ''}
         table = pd.read_csv(io.BytesIO(content), skip_blank_lines=False, **strings)
-    except OSError as error:
-        raise InputError(f'{source}: {error.strerror}') from error
-    except ValueError as error:
-        reason = ' '.join(str(error).split())
-        raise InputError(f'{source}: expected a CSV file in UTF-8: {reason}') from error
 
     for name in columns:
         if name not in table.columns:
@@ -170,25 +185,24 @@ def read_picture(fn):
         An array of shape (height, width), 0 (black) to 255 (white), at most 400 x 400.
 
     Raises:
-        InputError: fn can't be read, or is not a picture.
+        InputError: fn can't be read, is not a picture, or has only one colour.
     """
     import numpy as np
     from PIL import Image, ImageOps
 
-    try:
-        with Image.open(fn) as file:
-            image = ImageOps.exif_transpose(file)
-            if image.mode.startswith('I'):
-                # 16 bits a pixel: Pillow would cut off all above 255.
-                image = image.point(lambda value: value * (1 / 256))
-            image.thumbnail((400, 400))
-            image = image.convert('RGBA')
-    except Exception as error:
-        # Damaged bytes can raise any exception inside the reader.
-        raise InputError(f'{fn}: expected a picture: {error}') from error
+    with input_errors(f'{fn}: expected a picture'), Image.open(fn) as file:
+        image = ImageOps.exif_transpose(file)
+        if image.mode.startswith('I'):
+            # 16 bits a pixel: Pillow would cut off all above 255.
+            image = image.point(lambda value: value * (1 / 256))
+        image.thumbnail((400, 400))
+        image = image.convert('RGBA')
     # Transparent pixels become grey, so that black and white ink are visible on them.
     paper = Image.new('RGBA', image.size, 'grey')
-    return np.asarray(Image.alpha_composite(paper, image).convert('L'), np.float32)
+    pixels = np.asarray(Image.alpha_composite(paper, image).convert('L'), np.float32)
+    if np.ptp(pixels) < 16:
+        raise InputError(f'{fn}: expected a drawing, found a picture of one colour')
+    return pixels
 
 
 def check_model_fn(fn):
@@ -203,14 +217,11 @@ def check_model_fn(fn):
     fn = Path(fn)
     if fn.suffix == '.png':
         raise InputError(f'{fn}: expected a name such as model.pth; .png is a picture')
-    try:
+    with input_errors(f'{fn}: can not be written', OSError):
         if fn.exists() and not fn.is_file():
             raise InputError(f'{fn}: expected a file, found something else')
         fn.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=fn.parent, prefix=fn.name):
-            return
-    except OSError as error:
-        raise InputError(f'{fn}: can not be written: {error.strerror}') from error
+        tempfile.NamedTemporaryFile(dir=fn.parent, prefix=fn.name).close()
 
 
 def write_file(fn, content):
@@ -229,13 +240,12 @@ def write_file(fn, content):
         raise InputError(f'{fn}: expected a file, found something else')
     temporary = f'{target}.{os.getpid()}.tmp'
     try:
-        with open(temporary, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f'{fn}: can not be written: {error.strerror}') from error
+        with input_errors(f'{fn}: can not be written', OSError):
+            with open(temporary, 'wb') as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
     finally:
         with contextlib.suppress(OSError):
             os.remove(temporary)
@@ -259,20 +269,19 @@ def load_checkpoint(fn, chapter):
     """
     import torch
 
-    expected = f'expected a checkpoint of {chapter}'
+    expected = f'{fn}: expected a checkpoint of {chapter}'
     try:
         with open(fn, 'rb') as file, warnings.catch_warnings():
             # torch warns about unknown files in many lines; one line is enough.
             warnings.simplefilter('ignore')
             checkpoint = torch.load(file, map_location='cpu', weights_only=True)
             found = str(checkpoint['chapter'])
-    except OSError as error:
-        raise InputError(f'{fn}: {expected}: {error.strerror}') from error
     except Exception as error:
-        # Damaged bytes can raise any exception inside the reader.
-        raise InputError(f'{fn}: {expected}, this is damaged or no such') from error
+        # torch's own reasons are many lines, too.
+        reason = getattr(error, 'strerror', None) or 'it is damaged, or another file'
+        raise InputError(f'{expected}: {reason}') from error
     if found != chapter:
-        raise InputError(f'{fn}: {expected}, found one of {found!r}')
+        raise InputError(f'{expected}, found one of {found!r}')
     return checkpoint
 
 

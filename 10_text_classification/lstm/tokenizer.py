@@ -1,7 +1,5 @@
 """From text to tokens, and from tokens to ids, the numbers that a network reads."""
 
-from collections import Counter
-
 
 class Tokenizer:
     """Splits texts into tokens.
@@ -44,22 +42,6 @@ class Vocabulary:
         self.tokens, self.pad, self.unknown = tokens, pad, unknown
         self.ids = {token: i for i, token in enumerate(tokens)}
         self.pad_id, self.unknown_id = self.ids[pad], self.ids[unknown]
-
-    @classmethod
-    def build(cls, token_lists, min_freq):
-        """Return the vocabulary of texts, the most frequent tokens first.
-
-        Equally frequent tokens are sorted, so that the same texts give the same ids.
-
-        Arguments:
-            token_lists: the tokens of each text.
-            min_freq: tokens that occur less often are left out.
-        """
-        counts = Counter(token for tokens in token_lists for token in tokens)
-        frequent = [token for token, count in counts.items() if count >= min_freq]
-        frequent.sort(key=lambda token: (-counts[token], token))
-        special = ['<pad>', '<unk>']
-        return cls(special + [token for token in frequent if token not in special])
 
     def __len__(self):
         return len(self.tokens)

@@ -23,45 +23,44 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to train on."""
+    """Add the options of the data."""
     option = parser.add_argument_group('data').add_argument
     train_help = 'training texts, one a line: label, tab, text'
     option('--train_fn', default='sample/train.tsv', help=train_help)
-    ratio, ratio_help = number(float, 0.01, 0.9), 'share of the texts to validate on'
-    option('--valid_ratio', type=ratio, default=0.1, help=ratio_help)
-    kinds = ['kiwi', 'space']
+    ratio_help = 'share of the training texts to validate on'
+    option('--valid_ratio', type=number(float, 0.01, 0.9), default=0.1, help=ratio_help)
     kind_help = 'split texts into Korean morphemes, or at spaces'
-    option('--tokenizer', choices=kinds, default='kiwi', help=kind_help)
-    freq_help = 'smallest frequency of a token in the vocabulary'
+    option('--tokenizer', choices=['kiwi', 'space'], default='kiwi', help=kind_help)
+    freq_help = 'tokens that occur less often are unknown'
     option('--min_vocab_freq', type=number(int, 1), default=2, help=freq_help)
 
 
 def add_training_options(parser):
-    """Add the options that say how to train."""
+    """Add the options of the training."""
     option = parser.add_argument_group('training').add_argument
     option('--seed', type=number(int, 0), default=0, help='of the random numbers')
     option('--n_epochs', type=number(int, 1), default=5, help='passes over the data')
     option('--batch_size', type=number(int, 1), default=64, help='texts a step')
-    option('--lr', type=number(float, 0.0), default=2e-3, help='learning rate')
-    levels = '0: silent, 1: a line an epoch, 2: a progress bar too'
-    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=levels)
-    patience = 'stop after this many epochs without a better model, 0: never'
-    option('--early_stop', type=number(int, 0), default=0, help=patience)
+    option('--lr', type=number(float, 0), default=2e-3, help='learning rate')
+    verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
+    stop_help = 'epochs without a better model after which to stop, 0: never'
+    option('--early_stop', type=number(int, 0), default=0, help=stop_help)
     option('--log_dir', help='folder for TensorBoard; None: no log')
-    resume = 'continue from model.last.pth, with the same options'
-    option('--resume', action='store_true', help=resume)
-    max_grad = 'gradients with a larger norm are clipped to it'
-    option('--max_grad', type=number(float, 1e-6), default=5.0, help=max_grad)
+    resume_help = 'go on from model.last.pth, with the same options'
+    option('--resume', action='store_true', help=resume_help)
+    grad_help = 'gradients with a larger norm are clipped to it'
+    option('--max_grad', type=number(float, 1e-6), default=5.0, help=grad_help)
 
 
 def add_model_options(parser):
-    """Add the options that say which network to train."""
+    """Add the options of the network."""
     option = parser.add_argument_group('model').add_argument
+    p_help = 'probability that a feature is set to zero in training'
+    option('--dropout_p', type=number(float, 0, 0.95), default=0.5, help=p_help)
     option('--word_vec_size', type=number(int, 1), default=64, help='of a token')
     option('--hidden_size', type=number(int, 1), default=64, help='of each direction')
-    option('--n_layers', type=number(int, 1), default=1, help='LSTM layers')
-    p, p_help = number(float, 0.0, 0.95), 'probability to set a feature to zero'
-    option('--dropout_p', type=p, default=0.5, help=p_help)
+    option('--n_layers', type=number(int, 1), default=1, help='layers of the LSTM')
 
 
 def main(config):
@@ -105,10 +104,11 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
+        # The trainer has saved the best model.
         if trainer.history['train_loss']:
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
             draw_learning_curve(trainer.history, picture_fn)
-            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The small helpers of a chapter: the device, the seed, resuming and pictures.
+"""The small helpers of a chapter: the device, the seed, the state and the picture.
 
 Libraries that take seconds to import are imported inside the functions that use them,
 so that `--help` answers at once.
@@ -40,59 +40,6 @@ def get_device(gpu_id=None):
     return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
 
 
-def get_last_fn(model_fn):
-    """Return where the state of a training is kept: model.last.pth beside model.pth."""
-    return Path(model_fn).with_suffix('.last.pth')
-
-
-def load_last(config, chapter):
-    """Load the state from which a training goes on, None if it had not got that far.
-
-    Raises:
-        InputError: it can't be read, or its training had other options than config.
-    """
-    last_fn = get_last_fn(config.model_fn)
-    if not last_fn.exists():
-        log(f'{last_fn}: not there yet, so the training starts from the beginning')
-        return None
-    state = load_checkpoint(last_fn, chapter)
-    if 'optimizer' not in state:
-        raise InputError(f'{last_fn}: expected the state of a training, found a model')
-    free = {
-        'model_fn',
-        'gpu_id',
-        'n_epochs',
-        'verbose',
-        'log_dir',
-        'data_dir',
-        'resume',
-    }
-    for name, value in vars(config).items():
-        before = state['config'].get(name)
-        if name not in free and value != before:
-            raise InputError(
-                f'{last_fn}: expected the same options to go on with, '
-                f'--{name} was {before} and now is {value}'
-            )
-    return state
-
-
-def get_random_state():
-    """Return the states of the random numbers, of the CPU and of each GPU."""
-    import torch
-
-    return {'cpu': torch.get_rng_state(), 'gpus': torch.cuda.get_rng_state_all()}
-
-
-def set_random_state(state):
-    """Go back to where get_random_state() was called."""
-    import torch
-
-    torch.set_rng_state(state['cpu'])
-    if len(state['gpus']) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(state['gpus'])
-
-
 def draw_learning_curve(history, fn):
     """Draw the losses of all epochs, a line for each entry of the history.
 
@@ -109,3 +56,39 @@ def draw_learning_curve(history, fn):
     axes.set(title='Learning curve', xlabel='epoch', ylabel='loss', yscale='log')
     axes.legend()
     save_figure(figure, fn)
+
+
+def get_last_fn(model_fn):
+    """Return where the state of a training is saved: model.last.pth for model.pth."""
+    return Path(model_fn).with_suffix('.last.pth')
+
+
+def load_last(config, chapter):
+    """Load the state from which a training resumes, None if nothing was saved yet.
+
+    Raises:
+        InputError: it can't be read, or its training had other options than config.
+    """
+    last_fn = get_last_fn(config.model_fn)
+    if not last_fn.exists():
+        log(f'{last_fn}: not there yet, so the training starts from the beginning')
+        return None
+    state = load_checkpoint(last_fn, chapter)
+    if 'trainer' not in state:
+        found = 'found a model, or a state of an earlier version'
+        raise InputError(f'{last_fn}: expected the state of a training, {found}')
+    free = {
+        'model_fn',
+        'gpu_id',
+        'n_epochs',
+        'verbose',
+        'log_dir',
+        'data_dir',
+        'resume',
+    }
+    for name, value in vars(config).items():
+        before = state['config'].get(name)
+        if name not in free and value != before:
+            expected = f'{last_fn}: expected the same options to go on with'
+            raise InputError(f'{expected}, --{name} was {before} and now is {value}')
+    return state
