@@ -1,23 +1,26 @@
 """Count the lines of each chapter, and how many of them are the lesson.
 
-    python tools/budget.py
-    python tools/budget.py 05_cnn
+    python tools/budget.py            a row for each chapter
+    python tools/budget.py 05_cnn     the functions of one chapter
 
-The first prints a table of all chapters, the second the functions of one chapter. A line
-counts if there is code on it: comments, docstrings and blank lines are free.
+A line counts if there is code on it: comments, docstrings and blank lines are free.
 
 The lesson is model.py, trainer.py, search.py and the function main of train.py (in 01
 also that of main.py, which is the whole program on one page). Its share is taken of the
 chapter without guards.py, fast.py, make_sample.py and prepare*.py. The limit on all
-lines includes guards.py and fast.py.
+lines includes guards.py and fast.py. New is the share of lines that are not those of the
+parents in lineage.toml, without model.py, which is the lesson.
 """
 
 import argparse
 import ast
+import difflib
 import io
 import sys
 import tokenize
 from pathlib import Path
+
+from lineage import Lineage
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -120,6 +123,41 @@ def count_chapter(folder):
     return counts
 
 
+def get_code(fn):
+    """Return the lines of code of a file."""
+    text = fn.read_text(encoding='utf-8')
+    numbers = get_code_lines(text)
+    return [line for i, line in enumerate(text.split('\n'), 1) if i in numbers]
+
+
+def get_new_share(lineage, chapter):
+    """Return the share of a chapter's lines that its parents do not have.
+
+    Returns:
+        A number from 0 to 1; None for a chapter without a parent.
+    """
+    if not lineage.parents(chapter):
+        return None
+    n_lines = n_kept = 0
+    for fn in sorted((ROOT / chapter).glob('*.py')):
+        if is_generator(fn) or fn.name == 'model.py':
+            continue
+        code = get_code(fn)
+        n_lines += len(code)
+        if fn.name == 'guards.py':
+            n_kept += len(code)
+            continue
+        old = [
+            line
+            for origin in lineage.origins(chapter, fn.name)
+            if lineage.has(origin)
+            for line in get_code(ROOT / origin)
+        ]
+        matcher = difflib.SequenceMatcher(None, old, code, autojunk=False)
+        n_kept += sum(block.size for block in matcher.get_matching_blocks())
+    return 1 - n_kept / n_lines
+
+
 def find_programs():
     """Return the folders that hold a train.py: chapters, and programs below them."""
     return sorted(
@@ -132,16 +170,17 @@ def find_programs():
 
 def print_table():
     """Print a row of counts for each chapter, as Markdown."""
-    print('| chapter | lesson | reading | share | guards | fast | all | limit |')
-    print('| --- | --: | --: | --: | --: | --: | --: | --: |')
+    lineage = Lineage(ROOT)
+    print('| chapter | lesson | reading | share | guards | fast | all | limit | new |')
+    print('| --- | --: | --: | --: | --: | --: | --: | --: | --: |')
     for name in find_programs():
         counts = count_chapter(ROOT / name)
         share = counts['lesson'] / counts['reading']
-        print(
-            f'| {name} | {counts["lesson"]} | {counts["reading"]} | {share:.0%} | '
-            f'{counts["guards"]} | {counts["fast"]} | {counts["all"]} | '
-            f'{LIMITS.get(name) or "–"} |'
-        )
+        new = get_new_share(lineage, name)
+        cells = [name, counts['lesson'], counts['reading'], f'{share:.1%}']
+        cells += [counts['guards'], counts['fast'], counts['all']]
+        cells += [LIMITS.get(name) or '', '' if new is None else f'{new:.0%}']
+        print('|', ' | '.join(map(str, cells)), '|')
 
 
 def print_functions(folder):

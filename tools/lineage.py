@@ -12,7 +12,8 @@ A definition is a module-level function, class or constant, or a method
 (`Trainer.train`); a class stands for its body without the methods. Decorators, and
 comments inside or directly above, belong to it. A class that the parent has not
 brings its methods along: they need no entries of their own. Nor do the definitions of a
-file that is listed under `own_files`, as one that is adapted from none.
+file that is listed under `own_files`, as one that is adapted from none. guards.py is
+never listed: it is the same file in all chapters.
 """
 
 import argparse
@@ -40,6 +41,8 @@ FORMS += [('changed', 4), ('new', 4)]
 # Folders that are chapters if they hold a train.py.
 CHAPTERS = ['[0-9][0-9]_*', 'appendix_*', '[0-9][0-9]_*/*', 'appendix_*/*']
 READING_ORDER = ['train.py', 'model.py', 'trainer.py', 'utils.py', 'data_loader.py']
+# The file that is the same in all chapters; the first chapter has the original.
+SHARED = 'guards.py'
 UNLISTED = 'not listed in lineage.toml'
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (*FUNCTIONS, ast.ClassDef)
@@ -296,7 +299,7 @@ class Lineage:
     def files(self, chapter):
         """Returns the names of a chapter's own Python files, in reading order."""
         parents = [parent for _, parent in self.parents(chapter)]
-        names = [path.name for path in (self.root / chapter).glob('*.py')]
+        names = {path.name for path in (self.root / chapter).glob('*.py')} - {SHARED}
         own = [name for name in names if f'{chapter}/{name}' not in parents]
         rank = {name: number for number, name in enumerate(READING_ORDER)}
         return sorted(own, key=lambda name: (rank.get(name, len(rank)), name))
@@ -449,9 +452,26 @@ def chapter_faults(lineage, chapter):
             yield lineage.fault(message, path)
 
 
+def shared_copies(lineage):
+    """Returns the text of the shared file by path, the original first."""
+    paths = [lineage.root / chapter / SHARED for chapter in lineage.chapters]
+    return {path: path.read_bytes() for path in paths if path.exists()}
+
+
+def shared_faults(lineage):
+    """Yields a fault for each chapter whose shared file is not the original."""
+    copies = shared_copies(lineage)
+    original = next(iter(copies), None)
+    for chapter in lineage.chapters if copies else ():
+        path = lineage.root / chapter / SHARED
+        if copies.get(path) != copies[original]:
+            message = f'is not the same as {original.relative_to(lineage.root)}'
+            yield LineageError(f'{chapter}/{SHARED}', 1, message)
+
+
 def find_faults(lineage):
     """Returns all faults of a repository, each one once, sorted by file and line."""
-    faults = list(undeclared_chapters(lineage))
+    faults = [*undeclared_chapters(lineage), *shared_faults(lineage)]
     try:
         lineage.order()
     except BlockingError as error:
@@ -560,6 +580,8 @@ def show(lineage, chapter):
         for file in lineage.files(chapter):
             blocks += show_file(lineage, chapter, file)
         blocks += show_dropped(lineage, chapter)
+    if (lineage.root / chapter / SHARED).exists():
+        blocks.append(f'## {SHARED}\n\nThe same file in all chapters.')
     print('\n\n'.join(blocks), flush=True)
     return 0
 
@@ -608,6 +630,11 @@ def fix(lineage):
     if blocking:
         print('\n'.join(map(str, blocking)))
         return 1
+    copies = list(shared_copies(lineage).items())
+    for path, text in copies:
+        if text != copies[0][1]:
+            path.write_bytes(copies[0][1])
+            print(f'{path.relative_to(lineage.root)}: is now the original')
     for chapter in lineage.order():
         for file in lineage.files(chapter):
             carry(lineage, chapter, file)
