@@ -4,7 +4,7 @@ Libraries that take seconds to import are imported inside the functions that use
 so that `--help` answers at once.
 """
 
-from guards import InputError, read_table, save_figure
+from guards import InputError, input_errors, save_figure
 
 
 def set_seed(seed):
@@ -39,15 +39,37 @@ def get_device(gpu_id=None):
 
 
 def load_data(fn):
-    """Read the columns x and y of a CSV file.
+    """Read the columns x and y of a CSV file; empty rows are left out.
 
     Returns:
         x and y, float tensors of shape (n_points, 1).
 
     Raises:
-        InputError: the file can't be read, or has too few rows to fit a line.
+        InputError: the file can't be read, has no columns x and y, a value that is not
+            a finite number, or too few rows to fit a line.
     """
-    values = read_table(fn, ['x', 'y'], skips_empty_rows=True)
+    import pandas as pd
+    import torch
+
+    with input_errors(f'{fn}: expected a CSV file in UTF-8', (OSError, ValueError)):
+        # As strings, because a message has to show a value as it is in the file.
+        strings = {'dtype': str, 'keep_default_na': False, 'na_values': ''}
+        with open(fn, encoding='utf-8-sig') as file:
+            table = pd.read_csv(file, skip_blank_lines=False, **strings)
+    if not {'x', 'y'} <= set(table.columns):
+        found = table.columns.tolist()
+        raise InputError(f'{fn}:1: expected the columns x and y, found {found}')
+    if not isinstance(table.index, pd.RangeIndex):
+        # pandas takes the first of too many values for the name of the row.
+        raise InputError(f'{fn}:2: expected {len(table.columns)} values, found more')
+    table = table[['x', 'y']].dropna(how='all')
+    numbers = table.apply(pd.to_numeric, errors='coerce').astype('float64')
+    bad = ~numbers.abs().le(torch.finfo(torch.float32).max).all(axis=1)
+    if bad.any():
+        # The table counts its rows from 0, and the header is line 1 of the file.
+        line, found = bad.idxmax() + 2, table.loc[bad.idxmax()].tolist()
+        raise InputError(f'{fn}:{line}: expected two numbers, found {found}')
+    values = torch.tensor(numbers.to_numpy('float32'))
     # |values| = (n_points, 2)
     if len(values[:, 0].unique()) < 2:
         raise InputError(f'{fn}: expected rows with at least two different x')

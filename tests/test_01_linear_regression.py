@@ -120,33 +120,33 @@ BAD_TABLES = {
         b'x,y\n1,2\n1.000000001,3\n',
         ': expected rows with at least two different x',
     ),
-    'no header': (b'1,2\n3,4\n', ":1: expected a column 'x', found ['1', '2']"),
-    'no y': (b'x,z\n1,2\n3,4\n', ":1: expected a column 'y', found ['x', 'z']"),
-    'semicolons': (b'x;y\n1;2\n3;4\n', ":1: expected a column 'x', found ['x;y"),
-    'line break in a name': (b'"x\ny",z\n1,2\n', ":1: expected a column 'x'"),
-    'text': (b'x,y\n1,2\n3,four\n', ":3: expected a number for 'y', found 'four'"),
+    'no header': (b'1,2\n3,4\n', ":1: expected the columns x and y, found ['1', '2']"),
+    'no y': (b'x,z\n1,2\n3,4\n', ":1: expected the columns x and y, found ['x', 'z']"),
+    'semicolons': (b'x;y\n1;2\n3;4\n', ":1: expected the columns x and y, found ['x;y"),
+    'line break in a name': (b'"x\ny",z\n1,2\n', ':1: expected the columns x and y'),
+    'text': (b'x,y\n1,2\n3,four\n', ":3: expected two numbers, found ['3', 'four']"),
     'text after a blank line': (
         b'x,y\n1,2\n\n3,4\nfive,6\n',
-        ":5: expected a number for 'x', found 'five'",
+        ":5: expected two numbers, found ['five', '6']",
     ),
-    'missing value': (b'x,y\n1,2\n3,\n5,6\n', ':3: expected a number'),
-    'missing comma': (b'x,y\n1,2\n3\n5,6\n', ':3: expected a number'),
-    'line of spaces': (b'x,y\n1,2\n  \n5,6\n', ':3: expected a number'),
-    'NaN': (b'x,y\n1,2\nnan,3\n', ":3: expected a number for 'x', found 'nan'"),
-    'row of NaN': (b'x,y\n1,2\nNaN,NaN\n3,4\n', ':3: expected a number'),
-    'NA': (b'x,y\n1,NA\n2,3\n', ":2: expected a number for 'y', found 'NA'"),
-    'inf': (b'x,y\n1,2\n3,inf\n', ":3: expected a number for 'y', found 'inf'"),
-    '-inf': (b'x,y\n1,2\n-inf,3\n', ":3: expected a number for 'x', found '-inf'"),
-    'beyond float64': (b'x,y\n1,1e400\n3,4\n', ':2: expected a number'),
-    'beyond float32': (b'x,y\n1,1e39\n3,4\n', ':2: expected a number'),
+    'missing value': (b'x,y\n1,2\n3,\n5,6\n', ':3: expected two numbers'),
+    'missing comma': (b'x,y\n1,2\n3\n5,6\n', ':3: expected two numbers'),
+    'line of spaces': (b'x,y\n1,2\n  \n5,6\n', ':3: expected two numbers'),
+    'NaN': (b'x,y\n1,2\nnan,3\n', ":3: expected two numbers, found ['nan', '3']"),
+    'row of NaN': (b'x,y\n1,2\nNaN,NaN\n3,4\n', ':3: expected two numbers'),
+    'NA': (b'x,y\n1,NA\n2,3\n', ":2: expected two numbers, found ['1', 'NA']"),
+    'inf': (b'x,y\n1,2\n3,inf\n', ":3: expected two numbers, found ['3', 'inf']"),
+    '-inf': (b'x,y\n1,2\n-inf,3\n', ":3: expected two numbers, found ['-inf', '3']"),
+    'beyond float64': (b'x,y\n1,1e400\n3,4\n', ':2: expected two numbers'),
+    'beyond float32': (b'x,y\n1,1e39\n3,4\n', ':2: expected two numbers'),
     'too many values at once': (b'x,y\n1,2,3\n4,5,6\n', ':2: expected 2 values'),
     'comma at the end of rows': (b'x,y\n1,2,\n4,5,\n', ':2: expected 2 values'),
     'too many values later': (b'x,y\n1,2\n4,5,6\n', 'Expected 2 fields in line 3'),
     'open quote': (b'x,y\n"1,2\n3,4\n', ': expected a CSV file'),
     'not UTF-8': (b'x,y\n1,2\n3,\xff\n', ': expected a CSV file in UTF-8'),
     'UTF-16': ('x,y\n1,2\n'.encode('utf-16'), ': expected a CSV file in UTF-8'),
-    'NUL': (b'x,y\n1,2\n3,\x004\n', ':3: expected a number'),
-    'all NUL': (b'\x00' * 100, ":1: expected a column 'x'"),
+    'NUL': (b'x,y\n1,2\n3,\x004\n', ':3: expected two numbers'),
+    'all NUL': (b'\x00' * 100, ':1: expected the columns x and y'),
     'gzip': (b'\x1f\x8b\x08\x00', ': expected a CSV file in UTF-8'),
 }
 
@@ -244,7 +244,7 @@ def test_bad_table_ends_in_one_line_and_status_2(tmp_path):
     process = run(folder, 'train.py', '--data_fn', 'bad.csv')
 
     assert process.stderr == (
-        "error: bad.csv:3: expected a number for 'y', found 'four'\n"
+        "error: bad.csv:3: expected two numbers, found ['3', 'four']\n"
     )
     assert (process.returncode, process.stdout) == (2, '')
     assert not (folder / 'model.pth').exists()
