@@ -11,17 +11,8 @@ trainer, save.
 import argparse
 from pathlib import Path
 
-from utils import (
-    check_model_fn,
-    draw_learning_curve,
-    get_argparser,
-    get_device,
-    load_last,
-    log,
-    number,
-    run,
-    set_seed,
-)
+from guards import check_model_fn, get_argparser, log, number, run
+from utils import draw_learning_curve, get_device, load_last, set_seed
 
 
 def define_argparser():
@@ -34,88 +25,46 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to learn from."""
-    p = parser.add_argument_group('data')
-    p.add_argument(
-        '--dataset',
-        choices=['auto', 'mnist', 'fashion_mnist', 'digits'],
-        default='auto',
-        help="auto: MNIST, or scikit-learn's digits where MNIST can't be had",
-    )
-    p.add_argument('--data_dir', default='../data', help='folder of the datasets')
-    p.add_argument(
-        '--valid_ratio',
-        type=number(float, 0.01, 0.9),
-        default=0.1,
-        help='share of the training images to validate on',
-    )
-    p.add_argument(
-        '--augment',
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help='turn, shift and scale the training images',
-    )
+    """Add the options of the data."""
+    option = parser.add_argument_group('data').add_argument
+    names = ['auto', 'mnist', 'fashion_mnist', 'digits']
+    auto_help = "auto: MNIST, or scikit-learn's digits if MNIST can't be downloaded"
+    option('--dataset', choices=names, default='auto', help=auto_help)
+    option('--data_dir', default='../data', help='folder of the datasets')
+    ratio_help = 'share of the training images to validate on'
+    option('--valid_ratio', type=number(float, 0.01, 0.9), default=0.1, help=ratio_help)
+    switch = {'action': argparse.BooleanOptionalAction, 'default': True}
+    option('--augment', **switch, help='rotate, shift and scale the training images')
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
-    p.add_argument('--n_epochs', type=number(int, 1), default=30, help='times all data')
-    p.add_argument(
-        '--batch_size',
-        type=number(int, 1),
-        default=64,
-        help='images a step; batch normalisation of fc needs two',
-    )
-    p.add_argument('--lr', type=number(float, 0.0), default=5e-4, help='learning rate')
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
-    p.add_argument(
-        '--early_stop',
-        type=number(int, 0),
-        default=0,
-        help='epochs without a better model after which to stop, 0: never',
-    )
-    p.add_argument('--log_dir', help='folder for TensorBoard; None: no log')
-    p.add_argument(
-        '--resume',
-        action='store_true',
-        help='go on from model.last.pth, with the same options',
-    )
+    """Add the options of the training."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=30, help='passes over the data')
+    batch_help = 'images a step; batch normalisation of fc needs two'
+    option('--batch_size', type=number(int, 1), default=64, help=batch_help)
+    option('--lr', type=number(float, 0), default=5e-4, help='learning rate')
+    verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
+    stop_help = 'epochs without a better model after which to stop, 0: never'
+    option('--early_stop', type=number(int, 0), default=0, help=stop_help)
+    option('--log_dir', help='folder for TensorBoard; None: no log')
+    resume_help = 'go on from model.last.pth, with the same options'
+    option('--resume', action='store_true', help=resume_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what kind of network learns."""
-    p = parser.add_argument_group('model')
-    p.add_argument('--model', choices=['fc', 'cnn'], default='cnn', help='its kind')
-    p.add_argument(
-        '--hidden_sizes',
-        type=number(int, 1),
-        nargs='+',
-        default=[500, 300, 100],
-        help='sizes of the hidden layers of fc',
-    )
-    p.add_argument(
-        '--dropout_p',
-        type=number(float, 0.0, 0.95),
-        default=0.4,
-        help='share of the input or features to blank out',
-    )
-    p.add_argument(
-        '--channel_sizes',
-        type=number(int, 1),
-        nargs='+',
-        default=[16, 32, 64, 128],
-        help='channels after each block of cnn',
-    )
+    """Add the options of the network."""
+    option = parser.add_argument_group('model').add_argument
+    option('--model', choices=['fc', 'cnn'], default='cnn', help='kind of network')
+    sizes = {'type': number(int, 1), 'nargs': '+'}
+    hidden_help = 'sizes of the hidden layers of fc'
+    option('--hidden_sizes', **sizes, default=[500, 300, 100], help=hidden_help)
+    p_help = 'probability that an input or feature is set to zero in training'
+    option('--dropout_p', type=number(float, 0, 0.95), default=0.4, help=p_help)
+    channel_help = 'channels after each block of cnn'
+    option('--channel_sizes', **sizes, default=[16, 32, 64, 128], help=channel_help)
 
 
 def main(config):
@@ -123,7 +72,7 @@ def main(config):
     from ignite.metrics import Accuracy
     from torch import nn, optim
 
-    from data_loader import CLASS_NAMES, find_dataset, get_loaders
+    from data_loader import find_dataset, get_class_names, get_loaders
     from model import get_model
     from trainer import Trainer
 
@@ -137,7 +86,7 @@ def main(config):
     log(f'{config.dataset}: {len(train_loader.dataset)} images to train on')
 
     # Model, criterion and optimizer
-    class_names = CLASS_NAMES[config.dataset]
+    class_names = get_class_names(config.dataset)
     model = get_model(vars(config), len(class_names)).to(device)
     crit = nn.CrossEntropyLoss()
     optimizer = optim.Adam(model.parameters(), lr=config.lr)
@@ -152,7 +101,7 @@ def main(config):
     }
     metrics = {'accuracy': Accuracy(device=device)}
     trainer = Trainer(model, crit, optimizer, metrics, checkpoint)
-    state = load_last(config, '05_cnn') if config.resume else None
+    state = load_last(config, checkpoint['chapter']) if config.resume else None
     if state:
         trainer.load_state_dict(state)
     try:
@@ -161,10 +110,11 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
+        # The trainer has saved the best model.
         if trainer.history['train_loss']:
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
             draw_learning_curve(trainer.history, picture_fn)
-            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 
 def get_layers(sizes):
-    """Return fully connected layers, normalised and leaky but for the last one.
+    """Return linear layers, with batch normalisation and leaky ReLU between them.
 
     Arguments:
         sizes: of the input, of each hidden layer and of the output.
@@ -22,17 +22,17 @@ def get_layers(sizes):
 
 
 class FullyConnectedClassifier(nn.Module):
-    """A multi-layer perceptron behind a dropout of its input.
+    """A multi-layer perceptron with dropout on its input.
 
-    It returns logits, not probabilities: cross-entropy takes their softmax itself.
-    Dropout blanks out a share of the input while it trains, so that no class is known
-    by a few numbers alone (Srivastava et al. 2014).
+    It returns logits, not probabilities, because cross-entropy computes their softmax.
+    In training, dropout sets some inputs to zero, so that no class can be recognised
+    by a few inputs alone (Srivastava et al. 2014).
 
     Arguments:
-        input_size: the number of numbers that describe a sample.
+        input_size: the number of features of a sample.
         output_size: the number of classes.
-        hidden_sizes: the sizes of the layers in between.
-        dropout_p: the probability of a number to be blanked out in training.
+        hidden_sizes: the sizes of the hidden layers.
+        dropout_p: the probability that an input is set to zero in training.
     """
 
     def __init__(self, input_size, output_size, hidden_sizes, dropout_p):
@@ -51,10 +51,10 @@ class FullyConnectedClassifier(nn.Module):
 
 
 class ConvolutionBlock(nn.Module):
-    """Two 3 x 3 convolutions, of which the second halves height and width.
+    """Two 3 x 3 convolutions; the second one halves height and width.
 
-    A stride of two in place of pooling: what to keep of four pixels is learned
-    (Springenberg et al. 2015).
+    It has a stride of two instead of a pooling layer, so the network learns how to
+    reduce four pixels to one (Springenberg et al. 2015).
 
     Arguments:
         in_channels: the number of channels of the input.
@@ -73,7 +73,7 @@ class ConvolutionBlock(nn.Module):
         )
 
     def forward(self, x):
-        """Return the features of a batch of images, half as high and wide."""
+        """Return the features of a batch of images: half as high, half as wide."""
         # |x| = (batch_size, in_channels, height, width)
         y = self.layers(x)
         # |y| = (batch_size, out_channels, (height + 1) // 2, (width + 1) // 2)
@@ -81,13 +81,13 @@ class ConvolutionBlock(nn.Module):
 
 
 class ConvolutionalClassifier(nn.Module):
-    """Convolution blocks, the mean of what they find, and one linear layer.
+    """Convolution blocks, the mean of their features over the image, a linear layer.
 
     Arguments:
         in_channels: the number of channels of an image, 1 for grey.
         output_size: the number of classes.
         channel_sizes: the number of channels after each block.
-        dropout_p: the probability of a feature to be blanked out in training.
+        dropout_p: the probability that a feature is set to zero in training.
     """
 
     def __init__(self, in_channels, output_size, channel_sizes, dropout_p):
@@ -115,17 +115,17 @@ class ConvolutionalClassifier(nn.Module):
 class SequenceClassifier(nn.Module):
     """A bidirectional LSTM that reads an image row by row, and one linear layer.
 
-    The rows are the time steps. What is classified is the final state of both
-    directions: the forward one ends at the last row, the backward one at the first. The
-    output at the last row would not do, since there the backward direction has read one
-    row only.
+    The rows are the time steps. The linear layer classifies the final hidden states of
+    both directions: the forward direction ends at the last row, the backward direction
+    at the first row. The output at the last row is not enough, because there the
+    backward direction has read only one row.
 
     Arguments:
         input_size: the number of pixels of a row.
         output_size: the number of classes.
-        hidden_size: the size of the state of each direction.
+        hidden_size: the size of the hidden state of each direction.
         n_layers: the number of LSTM layers.
-        dropout_p: the probability of a feature to be blanked out in training.
+        dropout_p: the probability that a feature is set to zero in training.
     """
 
     def __init__(self, input_size, output_size, hidden_size, n_layers, dropout_p):
@@ -146,19 +146,19 @@ class SequenceClassifier(nn.Module):
 
         Arguments:
             x: the images.
-            lengths: how many rows of each image to read, a long tensor of shape
-                (batch_size,) on the CPU; None: all of them.
+            lengths: the number of rows to read of each image, a long tensor of shape
+                (batch_size,) on the CPU; None: all rows.
         """
         # |x| = (batch_size, 1, length, input_size)
         x = x.squeeze(dim=1)
         # |x| = (batch_size, length, input_size)
         if lengths is not None:
-            # Packed, the rows beyond the lengths do not exist for either direction.
+            # Neither direction reads the rows beyond the lengths.
             x = pack_padded_sequence(x, lengths, True, enforce_sorted=False)
 
         _, (h_n, _) = self.rnn(x)
         # |h_n| = (n_states, batch_size, hidden_size)
-        # A state for each layer and direction: the last layer's two come last.
+        # The states of all layers and directions; the last two are the last layer's.
         features = torch.cat([h_n[-2], h_n[-1]], dim=-1)
         # |features| = (batch_size, hidden_size * 2)
         y_hat = self.linear(self.dropout(features))
@@ -167,10 +167,10 @@ class SequenceClassifier(nn.Module):
 
 
 def get_model(config, output_size):
-    """Build the network that config['model'] names.
+    """Build the network that the options of the training describe.
 
     Arguments:
-        config: the options of the training, a dict.
+        config: the options, a dict.
         output_size: the number of classes.
     """
     if config['model'] == 'fc':
