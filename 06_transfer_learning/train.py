@@ -1,4 +1,4 @@
-"""Train a classifier of images that begins with what another network has learned.
+"""Train a classifier of images that starts from the weights of a trained network.
 
     python train.py --model_fn model.pth
     python train.py --model_fn model.pth --freeze --no-augment --n_train 200
@@ -11,16 +11,12 @@ trainer, save.
 import argparse
 from pathlib import Path
 
+from guards import check_model_fn, get_argparser, log, number, run
 from utils import (
     add_backbone_options,
-    check_model_fn,
     draw_learning_curve,
-    get_argparser,
     get_device,
     load_last,
-    log,
-    number,
-    run,
     set_seed,
 )
 
@@ -35,108 +31,56 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to learn from."""
-    p = parser.add_argument_group('data')
-    p.add_argument(
-        '--dataset',
-        choices=['auto', 'mnist', 'fashion_mnist', 'digits', 'folder'],
-        default='auto',
-        help="auto: MNIST, or scikit-learn's digits where MNIST can't be had; "
-        'folder: pictures of your own, a folder in --data_dir for each class',
-    )
-    p.add_argument('--data_dir', default='../data', help='folder of the datasets')
-    p.add_argument(
-        '--valid_ratio',
-        type=number(float, 0.01, 0.9),
-        default=0.1,
-        help='share of the training images to validate on',
-    )
-    p.add_argument(
-        '--augment',
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help='turn, shift and scale the training images',
-    )
-    p.add_argument(
-        '--n_train',
-        type=number(int, 0),
-        default=0,
-        help='labelled images to use, those to validate on among them; 0: all',
-    )
+    """Add the options of the data."""
+    option = parser.add_argument_group('data').add_argument
+    names = ['auto', 'mnist', 'fashion_mnist', 'digits', 'folder']
+    auto_help = "auto: MNIST, or scikit-learn's digits if MNIST can't be downloaded; "
+    folder_help = 'folder: your own pictures, a folder in --data_dir for each class'
+    option('--dataset', choices=names, default='auto', help=auto_help + folder_help)
+    option('--data_dir', default='../data', help='folder of the datasets')
+    ratio_help = 'share of the training images to validate on'
+    option('--valid_ratio', type=number(float, 0.01, 0.9), default=0.1, help=ratio_help)
+    switch = {'action': argparse.BooleanOptionalAction, 'default': True}
+    option('--augment', **switch, help='rotate, shift and scale the training images')
+    n_help = 'labelled images to use, including those to validate on; 0: all'
+    option('--n_train', type=number(int, 0), default=0, help=n_help)
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
-    p.add_argument('--n_epochs', type=number(int, 1), default=10, help='times all data')
-    p.add_argument(
-        '--batch_size',
-        type=number(int, 2),
-        default=64,
-        help='images a step; batch normalisation needs two',
-    )
-    p.add_argument('--lr', type=number(float, 0.0), default=1e-3, help='learning rate')
-    p.add_argument(
-        '--backbone_lr',
-        type=number(float, 0.0),
-        help='learning rate of the backbone; None: a tenth of --lr if it is trained '
-        'already, else --lr',
-    )
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
-    p.add_argument(
-        '--early_stop',
-        type=number(int, 0),
-        default=0,
-        help='epochs without a better model after which to stop, 0: never',
-    )
-    p.add_argument('--log_dir', help='folder for TensorBoard; None: no log')
-    p.add_argument(
-        '--resume',
-        action='store_true',
-        help='go on from model.last.pth, with the same options',
-    )
-    p.add_argument(
-        '--amp',
-        choices=['off', 'bf16', 'fp16'],
-        default='off',
-        help='mixed precision: half the bits where they are enough',
-    )
+    """Add the options of the training."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=10, help='passes over the data')
+    option('--batch_size', type=number(int, 2), default=64, help='images a step')
+    option('--lr', type=number(float, 0), default=1e-3, help='learning rate')
+    verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
+    stop_help = 'epochs without a better model after which to stop, 0: never'
+    option('--early_stop', type=number(int, 0), default=0, help=stop_help)
+    option('--log_dir', help='folder for TensorBoard; None: no log')
+    resume_help = 'go on from model.last.pth, with the same options'
+    option('--resume', action='store_true', help=resume_help)
+    backbone_help = 'that of the backbone; None: --lr / 10 if it is trained, else --lr'
+    option('--backbone_lr', type=number(float, 0), help=backbone_help)
+    amp_help = 'mixed precision: half the bits where they are enough'
+    option('--amp', choices=['off', 'bf16', 'fp16'], default='off', help=amp_help)
+    switch = {'action': argparse.BooleanOptionalAction, 'default': True}
+    fast_help = 'compute the features of a frozen backbone once, if not augmented'
+    option('--fast', **switch, help=fast_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what kind of network learns, and from where it comes."""
-    p = parser.add_argument_group('model')
-    add_backbone_options(p)
-    p.add_argument(
-        '--n_classes',
-        type=number(int, 2),
-        help='insist on so many; None: as many as the data has',
-    )
-    p.add_argument(
-        '--pretrained',
-        choices=['auto', 'imagenet', 'glyphs', 'none'],
-        default='auto',
-        help="auto: ImageNet's weights, or those of printed characters where these "
-        "can't be had",
-    )
-    p.add_argument(
-        '--weights_fn', help='file of weights to take; None: find or make it'
-    )
-    p.add_argument(
-        '--freeze',
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help='train the new head alone',
-    )
+    """Add the options of the network and its weights."""
+    group = parser.add_argument_group('model')
+    add_backbone_options(group)
+    option = group.add_argument
+    option('--n_classes', type=number(int, 2), help='expected; None: as in the data')
+    names = ['auto', 'imagenet', 'glyphs', 'none']
+    auto_help = "auto: ImageNet's, or printed characters if they can't be downloaded"
+    option('--pretrained', choices=names, default='auto', help=auto_help)
+    option('--weights_fn', help='file of weights; None: find or make it')
+    switch = {'action': argparse.BooleanOptionalAction, 'default': False}
+    option('--freeze', **switch, help='train the new head only')
 
 
 def main(config):
@@ -144,24 +88,29 @@ def main(config):
     from ignite.metrics import Accuracy
     from torch import nn, optim
 
-    from data_loader import find_dataset, get_loaders, reuse_features
+    from data_loader import find_dataset, get_loaders
+    from fast import reuse_features
     from model import count_parameters, get_model, get_parameter_groups
     from trainer import Trainer
-    from weights import load_weights
+    from weights import choose_weights, load_weights
 
     check_model_fn(config.model_fn)
     set_seed(config.seed)
     device = get_device(config.gpu_id)
 
-    # Data
-    config.dataset = find_dataset(config.dataset, config.data_dir)
+    # Data: the size of the images depends on the weights
+    if config.dataset != 'folder':
+        config.dataset = find_dataset(config.dataset, config.data_dir)
+    state = load_last(config, '06_transfer_learning') if config.resume else None
+    if not state:
+        choose_weights(config)
     train_loader, valid_loader, facts = get_loaders(config)
     log(f'{config.dataset}: {len(train_loader.dataset)} images to train on')
 
     # Model, criterion and optimizer
-    state = load_last(config, '06_transfer_learning') if config.resume else None
     model = get_model(vars(config), len(facts['class_names'])).to(device)
-    load_weights(model, config, state)
+    if not state:
+        load_weights(model, config)
     log(f'{config.model_name}: {count_parameters(model)} parameters to train')
     crit = nn.CrossEntropyLoss()
     # One loop over all parameters, instead of several over each: much faster.
@@ -173,8 +122,8 @@ def main(config):
     trainer = Trainer(model, crit, optimizer, metrics, checkpoint)
     if state:
         trainer.load_state_dict(state)
-    if config.freeze and not config.augment:
-        loaders = reuse_features(model, (train_loader, valid_loader), config.amp)
+    if config.fast and config.freeze and not config.augment:
+        loaders = reuse_features(trainer, (train_loader, valid_loader))
         train_loader, valid_loader = loaders
     try:
         trainer.train(train_loader, valid_loader)
@@ -182,10 +131,11 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
+        # The trainer has saved the best model.
         if trainer.history['train_loss']:
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
             draw_learning_curve(trainer.history, picture_fn)
-            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -142,17 +142,17 @@ def test_smallest_image(family, chapter):
     if family != 'resnet':
         with pytest.raises(RuntimeError, match='too small'):
             backbone(x[:, :, 1:, 1:])
-    with pytest.raises(chapter.utils.InputError, match=f'{name} takes {min_size} or'):
+    with pytest.raises(chapter.guards.InputError, match=f'{name} takes {min_size} or'):
         chapter.model.get_backbone(family, min_size - 1)
 
 
-# What holds for alexnet holds for vgg, whose 129 million weights take long to draw.
+# vgg is built like alexnet, but it takes long to draw its 129 million weights.
 @pytest.mark.parametrize('family', sorted({*FAMILIES} - {'vgg'}))
 def test_backbone_computes_what_torchvision_does(family, chapter, monkeypatch):
-    """The weights of a whole network come to lie where they belong."""
+    """The weights of a whole network are copied to the right parts of a backbone."""
     torch.manual_seed(0)
     network = models.get_model(chapter.model.NETWORKS[family][0]).eval()
-    backbone, _ = chapter.model.get_backbone(family, 64)
+    backbone, n_features = chapter.model.get_backbone(family, 64)
     weights = network.state_dict()
     if family == 'densenet':
         # Torchvision's file is older than its names.
@@ -162,9 +162,10 @@ def test_backbone_computes_what_torchvision_does(family, chapter, monkeypatch):
         }
         assert weights.keys() != network.state_dict().keys()
     monkeypatch.setattr(chapter.weights, 'read_weights', lambda *_: weights)
+    model = chapter.model.TransferClassifier(backbone, n_features, 3, is_frozen=True)
 
-    config = SimpleNamespace(model_name=family, image_size=64)
-    chapter.weights.copy_weights(backbone, 'x.pth', config)
+    config = SimpleNamespace(model_name=family, image_size=64, weights_fn=__file__)
+    chapter.weights.load_weights(model, config)
 
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
@@ -251,19 +252,17 @@ def test_reused_features_train_to_the_same_result(
     run_here(chapter.train, '--model_fn', tmp_path / 'reused.pth', *arguments)
     assert sum(images) == 60
     images.clear()
-    monkeypatch.setattr(
-        chapter.data_loader, 'reuse_features', lambda _, loaders, __: loaders
+    run_here(
+        chapter.train, '--model_fn', tmp_path / 'plain.pth', *arguments, '--no-fast'
     )
-    run_here(chapter.train, '--model_fn', tmp_path / 'plain.pth', *arguments)
     # Each training batch of 16 but the last one, which is dropped.
     assert sum(images) == 4 * (48 + 6)
 
     reused, plain = (load(last_of(tmp_path / f'{n}.pth')) for n in ('reused', 'plain'))
-    assert reused['random_state']['cpu'].equal(plain['random_state']['cpu'])
     for name, weight in plain['model'].items():
         assert torch.allclose(reused['model'][name], weight, atol=1e-6), name
-    for name, losses in plain['history'].items():
-        assert reused['history'][name] == pytest.approx(losses, rel=1e-5)
+    for name, losses in plain['trainer']['history'].items():
+        assert reused['trainer']['history'][name] == pytest.approx(losses, rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -272,6 +271,7 @@ def test_reused_features_train_to_the_same_result(
         (('--freeze', '--no-augment'), True),
         (('--freeze', '--augment'), False),
         (('--no-freeze', '--no-augment'), False),
+        (('--freeze', '--no-augment', '--no-fast'), False),
     ],
 )
 def test_features_are_reused_only_if_they_stay_the_same(
@@ -279,9 +279,7 @@ def test_features_are_reused_only_if_they_stay_the_same(
 ):
     calls = []
     monkeypatch.setattr(
-        chapter.data_loader,
-        'reuse_features',
-        lambda _, loaders, __: calls.append(1) or loaders,
+        chapter.fast, 'reuse_features', lambda _, loaders: calls.append(1) or loaders
     )
 
     run_here(
@@ -300,6 +298,7 @@ def loaders(chapter):
 
     def get(*arguments):
         config = parse(chapter.train, '--dataset', 'digits', *arguments)
+        config.image_size = config.image_size or 32
         return config, *chapter.data_loader.get_loaders(config)
 
     return get
@@ -307,12 +306,12 @@ def loaders(chapter):
 
 def test_augmentation_touches_training_alone(chapter, loaders):
     config, train_loader, valid_loader, facts = loaders('--augment')
-    statistics = (config.image_size, facts['mean'], facts['std'])
+    transform = chapter.model.get_transform(32, facts['mean'], facts['std'])
 
     for loader, is_plain in ((train_loader, False), (valid_loader, True)):
         x, y = loader.dataset.tensors
         batch, _ = loader.collate_fn((x[:9], y[:9]))
-        plain = chapter.data_loader.prepare(x[:9], *statistics)
+        plain = transform(x[:9])
         assert batch.shape == plain.shape == (9, 3, 32, 32)
         assert torch.equal(batch, plain) == is_plain
 
@@ -331,13 +330,11 @@ def test_prepared_as_imagenet(chapter, loaders):
         assert torch.allclose(raw, expected[:, 0], atol=1e-5)
 
 
-def test_bytes_and_floats_are_prepared_alike(chapter):
+def test_bytes_and_floats_are_transformed_alike(chapter):
     x = torch.randint(256, (2, 3, 20, 20), dtype=torch.uint8)
-    statistics = (32, [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
+    transform = chapter.model.get_transform(32, [0.5, 0.4, 0.3], [0.2, 0.3, 0.4])
 
-    floats = chapter.data_loader.prepare(x / 255, *statistics)
-
-    assert torch.equal(chapter.data_loader.prepare(x, *statistics), floats)
+    assert torch.allclose(transform(x), transform(x / 255), atol=1e-5)
 
 
 def test_predict_prepares_as_train_did(chapter, loaders, tmp_path):
@@ -348,14 +345,14 @@ def test_predict_prepares_as_train_did(chapter, loaders, tmp_path):
     _, _, loader, _ = loaders('--n_train', 40, '--batch_size', 16)
     x, y = loader.dataset.tensors
 
-    p = chapter.predict.predict(model, x, checkpoint)
+    p = chapter.predict.predict(model, x)
 
     with torch.no_grad():
-        expected = model(loader.collate_fn((x, y))[0]).softmax(dim=-1)
+        network = model[-1]
+        expected = network(loader.collate_fn((x, y))[0]).softmax(dim=-1)
     assert torch.allclose(p, expected, atol=1e-6)
-    assert not torch.allclose(
-        model(x.expand(-1, 3, -1, -1)).softmax(dim=-1), p, atol=1e-3
-    )
+    raw = network(x.expand(-1, 3, -1, -1)).softmax(dim=-1)
+    assert not torch.allclose(raw, p, atol=1e-3)
 
 
 def test_accuracy_is_that_of_the_test_split(chapter, tmp_path, capsys):
@@ -367,9 +364,9 @@ def test_accuracy_is_that_of_the_test_split(chapter, tmp_path, capsys):
 
     stdout = capsys.readouterr().out
     checkpoint = load(model_fn)
-    x, y = chapter.data_loader.load_mnist('digits', None, is_train=False)
+    x, y, _ = chapter.data_loader.load_images(checkpoint['config'], is_train=False)
     model = chapter.predict.load_model(checkpoint)
-    y_hat = chapter.predict.predict(model, x, checkpoint).argmax(dim=1)
+    y_hat = chapter.predict.predict(model, x).argmax(dim=1)
     assert f'\naccuracy: {accuracy_score(y, y_hat):.4f}\n' in stdout
     assert f'n_images: {len(y)}\n' in stdout
     assert (tmp_path / 'x.predict.png').read_bytes().startswith(b'\x89PNG')
@@ -489,11 +486,11 @@ BAD_FOLDERS = {
     ),
     'one class': (
         lambda folder: shutil.rmtree(folder / 'tomato'),
-        'expected the folders of two classes or more, found that of apple green',
+        "expected two classes or more, .* found {'apple green': 10}",
     ),
     'two pictures': (
         lambda folder: [(folder / 'tomato' / f'{i}.png').unlink() for i in range(8)],
-        'tomato: expected 3 pictures or more, found 2',
+        "of 3 pictures or more, found {'apple green': 10, 'tomato': 2}",
     ),
     'nothing but broken pictures': (
         lambda folder: [fn.write_bytes(b'x') for fn in folder.glob('tomato/*')],
@@ -509,7 +506,7 @@ def test_bad_folder(name, chapter, pictures, tmp_path):
     spoil(folder)
     data = ('--dataset', 'folder', '--data_dir', folder)
 
-    with pytest.raises(chapter.utils.InputError, match=message) as refusal:
+    with pytest.raises(chapter.guards.InputError, match=message) as refusal:
         run_here(chapter.train, '--model_fn', tmp_path / 'x.pth', *data, *SQUEEZENET)
 
     assert str(folder) in str(refusal.value)
@@ -522,7 +519,9 @@ def test_other_classes_than_trained_on(chapter, pictures, tmp_path):
     run_here(chapter.train, '--model_fn', model_fn, *data, *SQUEEZENET)
     (folder / 'tomato').rename(folder / 'aubergine')
 
-    with pytest.raises(chapter.utils.InputError, match='expected the classes .*tomato'):
+    with pytest.raises(
+        chapter.guards.InputError, match='expected the classes .*tomato'
+    ):
         run_here(chapter.predict, '--model_fn', model_fn)
 
 
@@ -548,7 +547,7 @@ def test_read_picture_of_any_mode(mode, expected, chapter, tmp_path):
     fn = tmp_path / 'x.png'
     fn.write_bytes(draw_picture(mode))
 
-    pixels = chapter.data_loader.read_picture(fn, 16)
+    pixels = chapter.data_loader.read_colour_picture(fn, 16)
 
     assert pixels.shape == (3, 16, 16)
     assert pixels.dtype == torch.uint8
@@ -565,7 +564,7 @@ def test_read_picture_takes_the_middle_upright(chapter, tmp_path):
     pixels[:10, 20:40, 0] = 0
     Image.fromarray(pixels).save(tmp_path / 'x.png', exif=exif)
 
-    x = chapter.data_loader.read_picture(tmp_path / 'x.png', 20)
+    x = chapter.data_loader.read_colour_picture(tmp_path / 'x.png', 20)
 
     assert (x[1:] == 255).all()
     # What was above is to the right, once the picture is upright.
@@ -586,8 +585,8 @@ def test_read_picture_of_any_bytes(chapter, tmp_path_factory, data):
     fn.write_bytes(content)
 
     try:
-        pixels = chapter.data_loader.read_picture(fn, 16)
-    except chapter.utils.InputError as error:
+        pixels = chapter.data_loader.read_colour_picture(fn, 16)
+    except chapter.guards.InputError as error:
         assert str(error).startswith(f'{fn}: expected a picture: ')
         assert len(str(error).splitlines()) == 1
     else:
@@ -614,7 +613,7 @@ def test_read_picture_of_any_bytes(chapter, tmp_path_factory, data):
 def test_bad_option(options, message, chapter, tmp_path):
     arguments = ('--dataset', 'digits', *SQUEEZENET, *options)
 
-    with pytest.raises(chapter.utils.InputError, match=re.escape(message)):
+    with pytest.raises(chapter.guards.InputError, match=re.escape(message)):
         run_here(chapter.train, '--model_fn', tmp_path / 'x.pth', *arguments)
 
     assert list(tmp_path.iterdir()) == []
@@ -668,6 +667,14 @@ def weights():
     return content.getvalue()
 
 
+def load_weights(chapter, config):
+    """Let a model of the config's family and size load the weights of a file."""
+    config = SimpleNamespace(**vars(config) | {'head': 'linear', 'freeze': True})
+    model = chapter.model.get_model(vars(config), 3)
+    chapter.weights.load_weights(model, config)
+    return model
+
+
 @contextmanager
 def serve(content, way, monkeypatch, digest=None):
     """Let torchvision's URL of squeezenet's weights lead to a server of our own."""
@@ -700,7 +707,7 @@ def test_download(chapter, weights, tmp_path, monkeypatch, capsys):
     stderr = capsys.readouterr().err
     # The second time, it is there already.
     assert server.paths == [f'/models/{name}', f'/models/{name}']
-    assert stderr.count(f'downloading {url}\n') == 2
+    assert stderr.count(f'Downloading: "{url}" to ') == 2
     for fn in (cache / name, tmp_path / 'here' / name):
         assert fn.read_bytes() == weights
         assert f'weights: ImageNet, from {fn}\n' in stderr
@@ -722,12 +729,12 @@ def test_download(chapter, weights, tmp_path, monkeypatch, capsys):
 )
 def test_download_that_fails(way, reason, chapter, weights, tmp_path, monkeypatch):
     digest = '0' * 8 if way == 'wrong hash' else None
-    patience = []
+    timeouts = []
     set_timeout = socket.setdefaulttimeout
 
     def wait_less(seconds):
-        patience.append(seconds)
-        set_timeout(seconds and 0.3)
+        timeouts.append(seconds)
+        set_timeout(0.3)
 
     monkeypatch.setattr(socket, 'setdefaulttimeout', wait_less)
     config = parse(
@@ -738,19 +745,18 @@ def test_download_that_fails(way, reason, chapter, weights, tmp_path, monkeypatc
         if way == 'offline':
             server.shutdown()
             server.server_close()
-        with pytest.raises(chapter.utils.InputError) as refusal:
-            chapter.weights.find_weights(config)
+        with pytest.raises(chapter.guards.InputError) as refusal:
+            chapter.weights.choose_weights(config)
 
+    set_timeout(None)
     message = str(refusal.value)
     fn = tmp_path / 'here' / name
-    assert message.startswith(f'{fn}: not there, and {url} can not be downloaded (')
+    advice = 'not there; put it there, or name it with --weights_fn'
+    assert message.startswith(f'{fn}: {advice}; {url} can not be downloaded: ')
     assert reason in message
-    assert message.endswith(
-        '; put the file there by hand, or name it with --weights_fn'
-    )
     assert len(message.splitlines()) == 1
     assert list(fn.parent.iterdir()) == []
-    assert patience == [15, None]
+    assert timeouts == [15]
 
 
 def test_weights_of_a_file(chapter, weights, tmp_path, capsys):
@@ -768,11 +774,11 @@ def test_weights_of_a_file(chapter, weights, tmp_path, capsys):
 def test_weights_of_another_network(chapter, weights, tmp_path):
     fn = tmp_path / 'squeezenet.pth'
     fn.write_bytes(weights)
-    backbone, _ = chapter.model.get_backbone('alexnet', 63)
-    config = SimpleNamespace(model_name='alexnet', image_size=63)
+    config = SimpleNamespace(model_name='alexnet', image_size=63, weights_fn=fn)
 
-    with pytest.raises(chapter.utils.InputError, match='expected weights of alexnet'):
-        chapter.weights.copy_weights(backbone, fn, config)
+    expected = 'expected weights of alexnet: no features.0.weight of the shape (64, 3,'
+    with pytest.raises(chapter.guards.InputError, match=re.escape(expected)):
+        load_weights(chapter, config)
 
 
 # Of these, some are dicts of plain data, in which weights are missing.
@@ -782,11 +788,13 @@ def test_attack_on_weights(attack, chapter, weights, tmp_path):
     torch.save({'chapter': NAME, 'model': {}}, good_fn)
     folder.mkdir()
     fn = READING[attack](folder, good_fn, NAME)
-    backbone, _ = chapter.model.get_backbone('squeezenet', 32)
-    config = SimpleNamespace(model_name='squeezenet', image_size=32)
+    config = SimpleNamespace(
+        model_name='squeezenet', image_size=32, head='linear', weights_fn=fn
+    )
 
-    with pytest.raises(chapter.utils.InputError) as refusal:
-        chapter.weights.copy_weights(backbone, fn, config)
+    with pytest.raises(chapter.guards.InputError) as refusal:
+        chapter.weights.choose_weights(config)
+        load_weights(chapter, config)
 
     assert str(refusal.value).startswith(f'{fn}: expected weights of squeezenet')
     assert len(str(refusal.value).splitlines()) == 1
@@ -806,14 +814,16 @@ def print_fn(chapter, tmp_path_factory):
 
 
 def test_every_font_draws_every_character(chapter):
-    glyphs, y = chapter.glyphs.render_glyphs()
-    characters = sorted(''.join(chapter.glyphs.CLASSES))
+    glyphs, y = chapter.make_sample.render_glyphs()
+    characters = sorted(''.join(chapter.make_sample.CLASSES))
 
     assert glyphs.shape[1:] == (1, 64, 64)
     assert len(characters) == len(set(characters)) == 62
     n_fonts = len(glyphs) // 62
     assert n_fonts > 20
-    assert y.bincount().tolist() == [n_fonts * len(c) for c in chapter.glyphs.CLASSES]
+    assert y.bincount().tolist() == [
+        n_fonts * len(c) for c in chapter.make_sample.CLASSES
+    ]
     # Ink, and some paper, in each of them; and no two characters of a font are the
     # same empty box, as where a font lacks them.
     ink = (glyphs > 128).float().mean((1, 2, 3))
@@ -824,7 +834,7 @@ def test_every_font_draws_every_character(chapter):
 
 def test_thinned_strokes_hang_together(chapter):
     """A line has as many parts and as many holes as the stroke it was."""
-    glyphs, _ = chapter.glyphs.render_glyphs()
+    glyphs, _ = chapter.make_sample.render_glyphs()
     n_printed = len(glyphs) // 4
     strokes, lines = (
         glyphs[start : start + 4 * 62, 0].numpy() > 100 for start in (0, n_printed)
@@ -840,18 +850,18 @@ def test_thinned_strokes_hang_together(chapter):
                 & lines[:, :-1, 1:]).any()  # fmt: skip
     bar = torch.zeros(1, 1, 64, 64, dtype=torch.uint8)
     bar[..., 10:50, 20:29] = 255
-    line = chapter.glyphs.thin(bar)
+    line = chapter.make_sample.thin(bar)
     assert (line > 0).sum(dim=3).max() == 1
     assert 30 < (line > 0).sum() < 40
     assert (line[..., 24] > 0).sum() > 30
-    wide = chapter.glyphs.widen(line, 5)
+    wide = chapter.make_sample.dilate(line, 5)
     assert (wide[0, 0, 30] > 0).nonzero().flatten().tolist() == [22, 23, 24, 25, 26]
 
 
 def test_no_two_batches_are_the_same(chapter):
     torch.manual_seed(0)
-    glyphs, labels = chapter.glyphs.render_glyphs()
-    x, y = chapter.glyphs.draw_batch(glyphs, labels, 200, 32)
+    glyphs, _ = chapter.make_sample.render_glyphs()
+    x, y = chapter.make_sample.draw_batch(200, 32)
 
     assert x.shape == (200, 1, 32, 32)
     assert y.shape == (200,)
@@ -860,11 +870,11 @@ def test_no_two_batches_are_the_same(chapter):
     # Each shows something.
     assert (x.amax((1, 2, 3)) - x.amin((1, 2, 3)) > 0.2).all()
     # Of each character, and as many digits as letters.
-    _, y = chapter.glyphs.draw_batch(glyphs, labels, 1000, 16)
-    names = [chapter.glyphs.CLASSES[label] for label in y]
-    assert set(names) == set(chapter.glyphs.CLASSES)
+    _, y = chapter.make_sample.draw_batch(1000, 16)
+    names = [chapter.make_sample.CLASSES[label] for label in y]
+    assert set(names) == set(chapter.make_sample.CLASSES)
     assert 450 < sum(any(c.isdigit() for c in name) for name in names) < 550
-    same = chapter.glyphs.distort(glyphs[:1].expand(20, -1, -1, -1) / 255, 32)
+    same = chapter.make_sample.distort(glyphs[:1].expand(20, -1, -1, -1) / 255, 32)
     assert all(not torch.equal(x_i, x_j) for x_i, x_j in pairwise(same))
 
 
@@ -890,7 +900,7 @@ def test_pretraining_learns(chapter):
     model = nn.Sequential(
         nn.Conv2d(3, 32, 5, 3), nn.BatchNorm2d(32), nn.ReLU(),
         nn.Conv2d(32, 64, 3, 2), nn.BatchNorm2d(64), nn.ReLU(),
-        nn.Flatten(), nn.Linear(64 * 16, len(chapter.glyphs.CLASSES)),
+        nn.Flatten(), nn.Linear(64 * 16, len(chapter.make_sample.CLASSES)),
     )  # fmt: skip
     options = {'n_images': 5760, 'batch_size': 64, 'lr': 3e-3}
     config = SimpleNamespace(image_size=32, verbose=0)
@@ -909,7 +919,7 @@ def test_auto_without_a_network_reads_print_first(
     for number in (1, 2):
         run_here(chapter.train, '--model_fn', tmp_path / f'{number}.pth', *arguments)
         stderr = capsys.readouterr().err
-        assert 'going on with printed characters\n' in stderr
+        assert 'continuing with printed characters\n' in stderr
         assert f'weights: printed characters, from {fn}\n' in stderr
         is_first = f'{fn}: not there yet, so the backbone learns' in stderr
         assert is_first == (number == 1)
@@ -919,17 +929,18 @@ def test_auto_without_a_network_reads_print_first(
 
 
 def test_print_of_another_size(chapter, print_fn):
-    backbone, _ = chapter.model.get_backbone('squeezenet', 40)
-    config = SimpleNamespace(model_name='squeezenet', image_size=40)
+    config = SimpleNamespace(
+        model_name='squeezenet', image_size=40, weights_fn=print_fn
+    )
 
     with pytest.raises(
-        chapter.utils.InputError, match='for --image_size 40, found .* 32'
+        chapter.guards.InputError, match='for --image_size 40, found .* 32'
     ):
-        chapter.weights.copy_weights(backbone, print_fn, config)
+        load_weights(chapter, config)
 
 
 def test_print_is_no_model(chapter, print_fn):
-    with pytest.raises(chapter.utils.InputError, match=f'found one of .{NAME}/glyphs'):
+    with pytest.raises(chapter.guards.InputError, match=f'found one of .{NAME}/glyphs'):
         run_here(chapter.predict, '--model_fn', print_fn)
 
 
@@ -939,7 +950,7 @@ def test_ended_pretraining_leaves_nothing(number, tmp_path):
     arguments = ('--model_fn', tmp_path / 'x' / 'x.pth', '--model_name', 'squeezenet')
     program = Program(folder, 'train.py', '--gpu_id', -1, *arguments, *TINY,
                       '--pretrained', 'glyphs')  # fmt: skip
-    program.wait_for('learns to read print')
+    program.wait_for('learns printed characters first')
     program.send(number)
     process = program.finish()
 
@@ -973,7 +984,7 @@ def train_overflowing(chapter, tmp_path, amp, bad_steps, n_epochs=3):
     torch.manual_seed(0)
     x, y = torch.randn(100, 4), torch.randint(2, (100,))
     config = {
-        'n_epochs': n_epochs, 'early_stop': 0, 'verbose': 0, 'log_dir': None,
+        'n_epochs': n_epochs, 'early_stop': 0, 'verbose': 0, 'log_dir': None, 'seed': 0,
         'model_fn': str(tmp_path / 'x.pth'), 'amp': amp,
     }  # fmt: skip
     model = Overflow(bad_steps)
@@ -996,12 +1007,12 @@ def test_overflow_in_fp16_is_left_to_the_scaler(chapter, tmp_path):
 
 @pytest.mark.parametrize('amp', ['off', 'bf16'])
 def test_overflow_without_a_scaler_stops(amp, chapter, tmp_path):
-    with pytest.raises(chapter.utils.InputError, match='lower --lr'):
+    with pytest.raises(chapter.guards.InputError, match='lower --lr'):
         train_overflowing(chapter, tmp_path, amp, {20})
 
 
 def test_overflow_that_goes_on_stops(chapter, tmp_path):
-    with pytest.raises(chapter.utils.InputError, match='lower --lr'):
+    with pytest.raises(chapter.guards.InputError, match='lower --lr'):
         train_overflowing(chapter, tmp_path, 'fp16', set(range(3, 1000)))
 
 
@@ -1047,6 +1058,5 @@ def test_going_on_needs_no_weights(options, chapter, weights, tmp_path):
 
     whole, parts = (load(tmp_path / f'{name}.last.pth') for name in ('whole', 'parts'))
     assert is_equal(whole['model'], parts['model'])
-    assert whole['history'] == parts['history']
+    assert whole['trainer']['history'] == parts['trainer']['history']
     assert whole['scaler'] == parts['scaler']
-    assert whole['random_state']['cpu'].equal(parts['random_state']['cpu'])

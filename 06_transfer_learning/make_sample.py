@@ -1,5 +1,12 @@
-"""Printed characters, written as if by hand: what a backbone is pre-trained on."""
+"""Printed characters, distorted at random: the sample to pre-train a backbone on.
 
+    python make_sample.py --figure_fn sample.png --image_size 32
+
+The characters come from the fonts that matplotlib ships. pretrain.py takes batches of
+them from draw_batch(), and no image is made twice. The command above draws 60 of them.
+"""
+
+import argparse
 import functools
 import re
 import string
@@ -11,12 +18,14 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from torch.nn import functional
 
-# matplotlib's fonts of text; the others hold symbols and parts of formulas.
+from guards import run, save_figure
+
+# matplotlib's text fonts; its other fonts hold symbols and parts of formulas.
 FONTS = re.compile(
     r'DejaVu(Sans|SansMono|Serif)(-.*)?|STIXGeneral.*|cm(b|mi|r|ss|ti|tt)10'
 )
 
-# Print that looks the same, once size and place are gone, is one class.
+# Characters that differ only in size or position are one class.
 CLASSES = ['0Oo', '1Il', 'Cc', 'Jj', 'Kk', 'Pp', 'Ss', 'Uu', 'Vv', 'Ww', 'Xx', 'Zz']
 CLASSES += sorted(set(string.digits + string.ascii_letters) - set(''.join(CLASSES)))
 
@@ -28,13 +37,15 @@ NEIGHBOURS = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -
 
 @functools.cache
 def render_glyphs():
-    """Draw each character in each font, as large as fits and in the middle.
+    """Draw each character in each font, scaled to the same size and centred.
 
-    Once as it is printed, and three times as pens might write it, from a thin one to
-    a thick one: lines of the same width all along, as no printed stroke is.
+    Each is drawn four times: as it is printed, and as three pens would write it, from a
+    thin one to a thick one. A pen draws a line of constant width along the middle of
+    the printed strokes.
 
     Returns:
-        glyphs: a uint8 tensor of shape (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE), ink 255.
+        glyphs: a uint8 tensor of shape (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE), where ink
+            is 255.
         y: a long tensor of shape (n_glyphs,), their classes.
     """
     folder = Path(get_data_path(), 'fonts', 'ttf')
@@ -46,31 +57,31 @@ def render_glyphs():
                 left, top, right, bottom = font.getbbox(character)
                 image = Image.new('L', (right - left, bottom - top))
                 ImageDraw.Draw(image).text((-left, -top), character, 255, font)
-                glyphs.append(fit(image))
+                glyphs.append(fit_square(image))
                 y.append(label)
     glyphs = torch.from_numpy(np.stack(glyphs)).unsqueeze(1)
     # |glyphs| = (n_printed, 1, GLYPH_SIZE, GLYPH_SIZE)
     lines = thin(glyphs)
     # |lines| = (n_printed, 1, GLYPH_SIZE, GLYPH_SIZE)
-    pens = [widen(lines, width) for width in (1, 3, 5)]
+    pens = [dilate(lines, width) for width in (1, 3, 5)]
     return torch.cat([glyphs, *pens]), torch.tensor(y).repeat(4)
 
 
-def fit(image):
-    """Scale a picture to the middle of a square, with a margin of an eighth."""
+def fit_square(image):
+    """Scale a picture and centre it in a square, with a margin of an eighth."""
     scale = GLYPH_SIZE * 3 / 4 / max(image.size)
     size = [max(1, round(scale * n)) for n in image.size]
     square = Image.new('L', (GLYPH_SIZE, GLYPH_SIZE))
-    place = [(GLYPH_SIZE - n) // 2 for n in size]
-    square.paste(image.resize(size, Image.Resampling.LANCZOS), place)
+    corner = [(GLYPH_SIZE - n) // 2 for n in size]
+    square.paste(image.resize(size, Image.Resampling.LANCZOS), corner)
     return np.asarray(square)
 
 
 def thin(glyphs):
-    """Take pixels from the edges of strokes until lines of one pixel are left.
+    """Remove pixels from the edges of strokes until lines of one pixel are left.
 
-    This is the algorithm of Zhang and Suen (1984): each round takes from the right and
-    from below first, then from the left and from above.
+    This is the thinning algorithm of Zhang and Suen (1984). Each iteration removes
+    pixels first on the right and the lower side, then on the left and the upper side.
 
     Arguments:
         glyphs: a uint8 tensor of shape (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE).
@@ -82,28 +93,28 @@ def thin(glyphs):
     n_before = None
     while x.sum() != n_before:
         n_before = x.sum()
-        for may_go in find_edges():
+        for is_removable in make_thinning_tables():
             # The eight neighbours of a pixel are the eight bits of a byte.
             code = sum(
                 x.roll((-row, -column), dims=(2, 3)) << bit
                 for bit, (row, column) in enumerate(NEIGHBOURS)
             )
             # |code| = (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE)
-            x = x & ~may_go[code.int()]
+            x = x & ~is_removable[code.int()]
     return x * 255
 
 
-def find_edges():
-    """Say around which pixels a stroke stays whole if they go.
+def make_thinning_tables():
+    """Say for each combination of neighbours whether a pixel between them is removable.
 
     Returns:
-        Two bool tensors of shape (256,), by the bits of the NEIGHBOURS: of pixels at
-        the right or below, and of those at the left or above.
+        Two bool tensors of shape (256,), indexed by the bits of the NEIGHBOURS: for
+        pixels on the right or lower side, and for those on the left or upper side.
     """
     tables = [], []
     for code in range(256):
         bits = [code >> i & 1 for i in range(8)]
-        # An edge has paper on one side alone, and is not the end of a line.
+        # An edge pixel has background on one side only, and is not the end of a line.
         n_sides = sum(bits[i - 1] < bits[i] for i in range(8))
         is_edge = n_sides == 1 and 2 <= sum(bits) <= 6
         above, right, below, left = bits[::2]
@@ -112,18 +123,18 @@ def find_edges():
     return [torch.tensor(table) for table in tables]
 
 
-def widen(lines, width):
-    """Draw over lines of one pixel with a pen of so many pixels."""
+def dilate(lines, width):
+    """Make lines of one pixel as many pixels wide as width says."""
     return functional.max_pool2d(lines.float(), width, 1, width // 2).byte()
 
 
 def draw_uniform(n, low, high):
-    """Return n random numbers, shaped to multiply a batch of images."""
+    """Return n random numbers, in a shape that multiplies a batch of images."""
     return torch.empty(n, 1, 1, 1).uniform_(low, high)
 
 
 def distort(glyphs, image_size):
-    """Make of clean glyphs what a hand, a pen and paper might.
+    """Distort clean glyphs as handwriting, pens and paper do.
 
     Arguments:
         glyphs: a float tensor of shape (batch_size, 1, GLYPH_SIZE, GLYPH_SIZE).
@@ -131,23 +142,23 @@ def distort(glyphs, image_size):
     Returns:
         A float tensor of shape (batch_size, 1, image_size, image_size), from 0 to 1.
     """
-    x = write_by_hand(set_thickness(glyphs), image_size)
+    x = warp(change_thickness(glyphs), image_size)
     # |x| = (batch_size, 1, image_size, image_size)
-    return add_paper(x)
+    return add_noise(x)
 
 
-def set_thickness(glyphs):
-    """Blur, and cut at a random level: the lower, the thicker a stroke."""
+def change_thickness(glyphs):
+    """Blur, and apply a random threshold: the lower it is, the thicker the strokes."""
     x = glyphs
     for _ in range(3):
         x = functional.avg_pool2d(x, 3, stride=1, padding=1)
-    # A hairline is pale once it is blurred, and must not be cut away.
+    # A blurred hairline is pale: without this, the threshold would remove it.
     x = x / x.amax(dim=(2, 3), keepdim=True)
     return ((x - draw_uniform(len(x), 0.1, 0.5)) * 5).clamp(0, 1)
 
 
-def write_by_hand(x, image_size):
-    """Turn, slant, scale, shift and bend each image in its own way."""
+def warp(x, image_size):
+    """Rotate, slant, scale, shift and bend each image at random."""
     n = len(x)
     angle, slant = draw_uniform(n, -0.25, 0.25), draw_uniform(n, -0.4, 0.4)
     width, height = draw_uniform(n, 0.75, 1.5), draw_uniform(n, 0.85, 1.2)
@@ -171,8 +182,8 @@ def write_by_hand(x, image_size):
     return functional.grid_sample(x, grid, align_corners=False)
 
 
-def add_paper(x):
-    """Put ink of any darkness on paper: clean, or else coarse, shaded or grainy."""
+def add_noise(x):
+    """Vary the contrast of each image, and make half of them coarse or noisy."""
     n = len(x)
     ink = draw_uniform(n, 0.6, 1)
     clean = ink * x
@@ -181,15 +192,16 @@ def add_paper(x):
     x = x + (coarse - x) * draw_uniform(n, -1, 1).relu()
     shade = torch.rand(n, 1, 3, 3) * draw_uniform(n, -0.4, 0.4).relu()
     shade = functional.interpolate(shade, x.shape[2:], mode='bicubic')
-    grain = torch.randn_like(x) * draw_uniform(n, -0.1, 0.1).relu()
-    dirty = (shade + (ink - shade) * x + grain).clamp(0, 1)
-    return torch.where(torch.rand(n, 1, 1, 1) < 0.5, clean, dirty)
+    noise = torch.randn_like(x) * draw_uniform(n, -0.1, 0.1).relu()
+    noisy = (shade + (ink - shade) * x + noise).clamp(0, 1)
+    return torch.where(torch.rand(n, 1, 1, 1) < 0.5, clean, noisy)
 
 
-def get_chances(y):
-    """Return how often each glyph is to be drawn: half of all drawn are digits.
+def get_sampling_weights(y):
+    """Return how often to draw each glyph: half of all images drawn are digits.
 
-    There are five times as many letters. What prints like a digit counts as one.
+    There are five times as many letters. A letter that looks like a digit counts as
+    a digit.
 
     Arguments:
         y: a long tensor of shape (n_glyphs,), their classes.
@@ -200,13 +212,52 @@ def get_chances(y):
     return torch.where(is_digit, 1 / is_digit.sum(), 1 / (~is_digit).sum())
 
 
-def draw_batch(glyphs, y, batch_size, image_size):
-    """Draw a batch of characters, no two alike.
+def draw_batch(batch_size, image_size):
+    """Draw a batch of characters, each distorted differently.
 
     Returns:
         x: a float tensor of shape (batch_size, 1, image_size, image_size), 0 to 1.
         y: a long tensor of shape (batch_size,), their classes.
     """
-    chosen = get_chances(y).multinomial(batch_size, replacement=True)
+    glyphs, y = render_glyphs()
+    # |glyphs| = (n_glyphs, 1, GLYPH_SIZE, GLYPH_SIZE)
+    # |y| = (n_glyphs,)
+    chosen = get_sampling_weights(y).multinomial(batch_size, replacement=True)
     # |chosen| = (batch_size,)
     return distort(glyphs[chosen] / 255, image_size), y[chosen]
+
+
+def draw_sample(image_size, fn):
+    """Draw 60 characters, as a backbone sees them during its pre-training."""
+    from matplotlib.figure import Figure
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        x, _ = draw_batch(60, image_size)
+        # |x| = (60, 1, image_size, image_size)
+    figure = Figure(figsize=(9, 6), layout='constrained')
+    for axes, image in zip(figure.subplots(6, 10).flat, x, strict=True):
+        axes.imshow(image.squeeze(0), cmap='gray_r', vmin=0, vmax=1)
+        axes.axis('off')
+    save_figure(figure, fn)
+
+
+def define_argparser():
+    """Return the parser of the command line."""
+    p = argparse.ArgumentParser(
+        description='Draw a sample of the distorted printed characters.',
+        usage=argparse.SUPPRESS,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    p.add_argument('--figure_fn', default='sample.png', help='PNG to draw')
+    p.add_argument('--image_size', type=int, default=32, help='pixels of an image')
+    return p
+
+
+def main(config):
+    """Draw some of the characters."""
+    draw_sample(config.image_size, config.figure_fn)
+
+
+if __name__ == '__main__':
+    run(main, define_argparser())
