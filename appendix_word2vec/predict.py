@@ -12,17 +12,8 @@ prints the scores of two tests that come with gensim.
 
 from pathlib import Path
 
-from utils import (
-    InputError,
-    get_argparser,
-    get_device,
-    log,
-    number,
-    read_lines,
-    run,
-    save_figure,
-    use_korean_font,
-)
+from guards import InputError, get_argparser, number, read_lines, run, save_figure
+from utils import get_device, use_korean_font
 
 
 def define_argparser():
@@ -176,7 +167,6 @@ def draw_map(vectors, words, config):
 
     figure_fn = config.figure_fn or Path(config.model_fn).with_suffix('.predict.png')
     save_figure(figure, figure_fn)
-    log(f'picture: {figure_fn}')
 
 
 def main(config):

@@ -1,121 +1,234 @@
-"""The training: plain stochastic gradient descent, with a learning rate that falls.
+"""The training: examples drawn anew in each epoch, and stochastic gradient descent.
 
-Nothing here knows what a word is: it trains any model with a step() of its own.
+The trainer draws the examples as word2vec's program does. It does not know how a loss
+is computed: it trains any model that maps x, y and noise to a sum of losses.
 """
 
 import math
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import torch
 from tqdm import tqdm
 
-from model import get_loss
-from utils import InputError, log, save_checkpoint
+from guards import InputError, log, save_checkpoint
 
-# How many steps are prepared at once.
-N_STEPS_AHEAD = 8
+# The limit of learning rate x window x how often the most frequent word is in a step.
+# A word gets the sum of so many gradients, all computed from the same vectors. Beyond
+# twice this limit, the vectors of small vocabularies have been seen to diverge.
+MAX_STEP_SIZE = 1.0
+
+
+def get_noise_p(counts):
+    """Return with which probability each word is drawn as noise.
+
+    The power of 3/4 lets rare words be drawn more often than they occur (Mikolov et
+    al. 2013b, section 2.2).
+
+    Arguments:
+        counts: a tensor of shape (vocabulary_size,).
+    """
+    noise_p = counts.double() ** 0.75
+    return noise_p / noise_p.sum()
+
+
+def get_keep_p(counts, sample):
+    """Return with which probability each word is kept, so that frequent ones are rarer.
+
+    A word that makes up a share f of the text is kept with sqrt(sample / f) +
+    sample / f, as word2vec's program does it; Mikolov et al. (2013b, equation 5) have
+    the first summand alone.
+
+    Arguments:
+        counts: a tensor of shape (vocabulary_size,).
+        sample: the share above which words become rarer; 0: none does.
+    """
+    if sample == 0:
+        return torch.ones(len(counts))
+    ratio = sample * counts.sum() / counts.double()
+    return (ratio.sqrt() + ratio).clamp(max=1).float()
+
+
+def get_examples(sentences, counts, config):
+    """Return what to predict from what, to measure a loss that is always the same.
+
+    As in training, frequent words are left out at random, and the window ends at a
+    random distance from 1 to config.window.
+
+    Arguments:
+        sentences: lists of words; those that are not in counts are left out.
+        counts: a dict from words to their counts.
+        config: the options model, window, n_negatives, sample and seed.
+
+    Returns:
+        Three long tensors: the words to predict from, of shape (n_examples, n_inputs),
+        -1 where there is none; the words to predict, (n_examples,); and the noise,
+        (n_examples, n_negatives). skipgram predicts each word of the window from the
+        word in the middle, cbow the word in the middle from all others.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    numbers = {word: number for number, word in enumerate(counts)}
+    all_counts = torch.tensor(list(counts.values()))
+    keep_p = get_keep_p(all_counts, config.sample)
+    inputs, targets = [], []
+    for sentence in sentences:
+        words = torch.tensor([numbers[word] for word in sentence if word in numbers])
+        if len(words) == 0:
+            continue
+        is_kept = torch.rand(len(words), generator=generator) < keep_p[words]
+        words = words[is_kept].tolist()
+        sizes = torch.randint(config.window, (len(words),), generator=generator) + 1
+        for i, size in enumerate(sizes.tolist()):
+            others = words[max(0, i - size) : i] + words[i + 1 : i + 1 + size]
+            if config.model == 'skipgram':
+                inputs += [[words[i]]] * len(others)
+                targets += others
+            elif others:
+                inputs.append(others + [-1] * (2 * config.window - len(others)))
+                targets.append(words[i])
+    if not targets:
+        raise InputError(
+            'expected known words beside one another in the sentences held out, '
+            'found none: raise --valid_ratio'
+        )
+
+    noise = torch.multinomial(
+        get_noise_p(all_counts),
+        len(targets) * config.n_negatives,
+        replacement=True,
+        generator=generator,
+    )
+    x, y = torch.tensor(inputs), torch.tensor(targets)
+    # |x| = (n_examples, n_inputs)
+    # |y| = (n_examples,)
+    noise = noise.view(len(y), config.n_negatives)
+    # |noise| = (n_examples, n_negatives)
+    return x, y, noise
+
+
+def get_max_batch_size(counts, config):
+    """Return how many words of the text a step may have at most.
+
+    Arguments:
+        counts: a tensor of shape (vocabulary_size,).
+        config: the options model, window, sample and lr.
+    """
+    kept_counts = counts * get_keep_p(counts, config.sample)
+    shares = kept_counts / kept_counts.sum()
+    n_gradients = shares.max() * config.window
+    if config.model == 'cbow':
+        # A mean moves as far as its words do on average, and most of them are rarer
+        # than the most frequent word; and a word is predicted once in its window.
+        n_gradients = max(shares.max(), (shares * shares).sum() * config.window)
+    return int(MAX_STEP_SIZE / (float(n_gradients) * max(config.lr, 1e-9)))
 
 
 class Trainer:
     """Trains a model, and after each epoch measures, reports and saves it.
 
     Arguments:
-        model: it has step(), which learns from a batch, and forward(), which returns
-            the sum of its losses and their number.
-        examples: x, y and noise of get_examples(), from sentences held out.
+        model: it maps x, y and noise of get_examples() to the sum of their losses and
+            their number.
+        optimizer: plain stochastic gradient descent.
+        counts: a dict from words to their counts.
         checkpoint: what the checkpoints hold beside the model; its 'config' are the
-            options n_epochs, batch_size, block_size, lr, verbose and model_fn.
+            options.
     """
 
-    def __init__(self, model, examples, checkpoint):
+    def __init__(self, model, optimizer, counts, checkpoint):
         self.model = model
-        self.examples = [tensor.to(model.in_vectors.device) for tensor in examples]
+        self.optimizer = optimizer
+        self.counts = counts
         self.checkpoint = checkpoint
-        self.config = checkpoint['config']
+        self.config = SimpleNamespace(**checkpoint['config'])
+        self.device = model.in_vectors.device
+        counts = torch.tensor(list(counts.values()))
+        self.n_words = (counts * get_keep_p(counts, self.config.sample)).sum().item()
+        # Both forms take whole blocks of words, so that their steps are the same.
+        max_batch_size = get_max_batch_size(counts, self.config)
+        max_batch_size = min(self.config.batch_size, max_batch_size)
+        self.n_blocks = max(1, max_batch_size // self.config.block_size)
         self.history = {'train_loss': [], 'valid_loss': []}
 
-    def train(self, dataset):
+    def train(self, train_sentences, valid_sentences):
         """Train for all epochs.
 
         Arguments:
-            dataset: a BlockDataset.
+            train_sentences: lists of words to train on.
+            valid_sentences: lists of words to measure the loss on.
 
         Raises:
             InputError: the loss is not a number any more.
         """
-        # The matrices are small: threads within a product would wait for one another.
-        # There are two threads all the same, see _get_batches().
-        torch.set_num_threads(1)
-        for epoch in range(1, self.config['n_epochs'] + 1):
-            train_loss = self._train(dataset, epoch)
-            valid_loss = self._validate()
+        valid_examples = get_examples(valid_sentences, self.counts, self.config)
+        for epoch in range(1, self.config.n_epochs + 1):
+            train_loss = self._train(train_sentences, epoch)
+            valid_loss = self._validate(valid_examples)
             self._check_loss(valid_loss, epoch)
 
-            if self.config['verbose'] > 0:
+            if self.config.verbose > 0:
                 losses = f'train_loss={train_loss:.4f} valid_loss={valid_loss:.4f}'
-                log(f'epoch {epoch}/{self.config["n_epochs"]}: {losses}')
+                log(f'epoch {epoch}/{self.config.n_epochs}: {losses}')
             state = {'model': self.model.state_dict()}
-            save_checkpoint(self.checkpoint | state, self.config['model_fn'])
+            save_checkpoint(self.checkpoint | state, self.config.model_fn)
             self.history['train_loss'].append(train_loss)
             self.history['valid_loss'].append(valid_loss)
 
-    def _train(self, dataset, epoch):
-        """Go through the text once; returns the mean loss of every hundredth step."""
-        dataset.draw()
-        bar = tqdm(
-            desc=f'epoch {epoch}',
-            total=len(dataset) * self.config['block_size'],
-            disable=self.config['verbose'] < 2 or not sys.stderr.isatty(),
-            leave=False,
-            unit=' words',
-            unit_scale=True,
-        )
+    def _train(self, sentences, epoch):
+        """Go through the text once; return the mean loss of its examples."""
+        is_silent = self.config.verbose < 2 or not sys.stderr.isatty()
+        options = {'unit': ' words', 'unit_scale': True, 'leave': False}
+        n_words = sum(map(len, sentences))
+        bar = tqdm(desc=f'epoch {epoch}', total=n_words, disable=is_silent, **options)
         total, n_examples = 0.0, 0
-        for step, (done, batch) in enumerate(self._get_batches(dataset)):
-            if step % 100 == 0:
-                loss, n = (value.item() for value in self.model(*batch))
-                self._check_loss(loss, epoch)
-                total, n_examples = total + loss, n_examples + n
+        for done, batch in self._get_batches(sentences, epoch):
+            # The learning rate falls linearly, from --lr to almost 0.
+            remaining = 1 - (epoch - 1 + done) / self.config.n_epochs
+            for group in self.optimizer.param_groups:
+                group['lr'] = self.config.lr * max(remaining, 1e-4)
 
-            # The learning rate falls in a line, from --lr to almost nothing.
-            rest = 1 - (epoch - 1 + done) / self.config['n_epochs']
-            self.model.step(*batch, self.config['lr'] * max(rest, 1e-4))
-            bar.update(len(batch[0]) * self.config['block_size'])
+            loss, n = self._train_step(*batch)
+            self._check_loss(loss, epoch)
+            total, n_examples = total + loss, n_examples + n
+            bar.update(int(done * n_words) - bar.n)
         bar.close()
         return total / max(1, n_examples)
 
-    def _get_batches(self, dataset):
-        """Yield the share of the text that is done, and the batch of the next step.
+    def _get_batches(self, sentences, epoch):
+        """Yield the batches of an epoch, each with the share of the text before it."""
+        # Other words are left out in each epoch, and the noise is another.
+        config = SimpleNamespace(**vars(self.config))
+        config.seed += epoch
+        examples = get_examples(sentences, self.counts, config)
+        # As many steps as the text has batches of words, on average.
+        batch_size = self.n_blocks * self.config.block_size
+        n_steps = max(1, round(self.n_words / batch_size))
+        parts = [part.chunk(n_steps) for part in examples]
+        for i, batch in enumerate(zip(*parts, strict=True)):
+            yield i / len(parts[0]), [part.to(self.device) for part in batch]
 
-        A second thread prepares what comes next, for several steps at once.
-        """
-        batch_size = min(self.config['batch_size'], dataset.max_batch_size)
-        n_blocks = max(1, batch_size // self.config['block_size'])
-        starts = range(0, len(dataset), n_blocks * N_STEPS_AHEAD)
+    def _train_step(self, x, y, noise):
+        """Learn from a batch; return the sum of its losses and their number."""
+        # Forward
+        loss, n = self.model(x, y, noise)
 
-        def prepare(start):
-            blocks = slice(start, start + n_blocks * N_STEPS_AHEAD)
-            return self.model.prepare(*dataset[blocks])
+        # Backward
+        self.optimizer.zero_grad()
+        loss.backward()
 
-        with ThreadPoolExecutor(max_workers=1) as executor:
-            next_parts = executor.submit(prepare, 0)
-            for start in starts:
-                parts = next_parts.result()
-                next_parts = executor.submit(prepare, start + len(parts[0]))
-                for n_done, batch in enumerate(
-                    zip(*(part.split(n_blocks) for part in parts), strict=True)
-                ):
-                    yield (start + n_done * n_blocks) / len(dataset), batch
+        # Step
+        self.optimizer.step()
+        return loss.item(), n
 
-    def _validate(self):
-        """Return the loss of the examples."""
-        vectors = (self.model.in_vectors, self.model.out_vectors)
-        return get_loss(*vectors, *self.examples)
+    @torch.no_grad()
+    def _validate(self, examples):
+        """Return the mean loss of the examples."""
+        parts = [part.to(self.device).split(4096) for part in examples]
+        results = [self.model(*batch) for batch in zip(*parts, strict=True)]
+        return sum(loss.item() for loss, _ in results) / sum(n for _, n in results)
 
     def _check_loss(self, loss, epoch):
         """Stop before a loss that is not a number spoils what has been saved."""
         if not math.isfinite(loss):
-            raise InputError(
-                f'loss={loss} in epoch {epoch}: lower --lr or --batch_size'
-            )
+            found = f'loss={loss} in epoch {epoch}'
+            raise InputError(f'{found}: lower --lr or --batch_size')

@@ -7,7 +7,9 @@ All train on the same text, gensim's lee_background.cor and the files of the com
 line, repeated to five million words, with the same settings. One sentence of twenty is
 held out. The times are those of training from lists of words, without counting them:
 
-- ours: BlockDataset, and an epoch of the Trainer, which has two threads.
+- ours: an epoch of the Trainer of fast.py, which has two threads.
+- plain: an epoch of the Trainer of trainer.py, as with --no-fast, on one seed, on the
+  first --n_plain_words words of the text.
 - gensim: Word2Vec.train() with two workers.
 - loop: a step of PyTorch for each pair of words, as tutorials show it, on the first
   words of the text, with the dense gradients that nn.Embedding has by default.
@@ -53,15 +55,17 @@ def get_config(chapter, model, seed):
     return chapter.train.define_argparser().parse_args(options)
 
 
-def train_ours(chapter, config, sentences, counts):
+def train_ours(chapter, config, sentences, counts, form='fast'):
     """Return seconds, and the vectors in the order of counts."""
+    trainer_module = chapter.fast if form == 'fast' else chapter.trainer
+    model_module = chapter.fast if form == 'fast' else chapter.model
     torch.manual_seed(config.seed)
+    model = model_module.get_model(config, len(counts))
+    optimizer = optim.SGD(model.parameters(), lr=config.lr)
+    checkpoint = {'config': vars(config)}
     start = time.perf_counter()
-    device = torch.device('cpu')
-    dataset = chapter.data_loader.BlockDataset(sentences, counts, config, device)
-    model = chapter.model.get_model(config, len(counts))
-    trainer = chapter.trainer.Trainer(model, [], {'config': vars(config)})
-    trainer._train(dataset, epoch=1)
+    trainer = trainer_module.Trainer(model, optimizer, counts, checkpoint)
+    trainer._train(sentences, epoch=1)
     seconds = time.perf_counter() - start
     return seconds, (model.in_vectors.data, model.out_vectors.data)
 
@@ -107,8 +111,8 @@ def time_loop(chapter, config, sentences, counts, n_words, sparse):
     """Return the words a second of a step for each pair of words."""
     numbers = {word: number for number, word in enumerate(counts)}
     all_counts = torch.tensor(list(counts.values()))
-    noise_p = chapter.data_loader.get_noise_p(all_counts).float()
-    keep_p = chapter.data_loader.get_keep_p(all_counts, config.sample)
+    noise_p = chapter.trainer.get_noise_p(all_counts).float()
+    keep_p = chapter.trainer.get_keep_p(all_counts, config.sample)
     model = TutorialSkipGram(len(counts), config.word_vec_size, sparse)
     optimizer = optim.SGD(model.parameters(), lr=config.lr)
     n_done, start = 0, time.perf_counter()
@@ -131,10 +135,14 @@ def time_loop(chapter, config, sentences, counts, n_words, sparse):
 
 def get_quality(chapter, config, vectors, counts, held_out):
     """Return the loss of what was held out, and the correlation with people."""
-    examples = chapter.data_loader.get_examples(
+    examples = chapter.trainer.get_examples(
         held_out, counts, SimpleNamespace(**vars(config) | {'seed': 0})
     )
-    loss = chapter.model.get_loss(*vectors, *examples)
+    model = chapter.model.get_model(config, len(counts))
+    names = 'in_vectors', 'out_vectors'
+    model.load_state_dict(dict(zip(names, vectors, strict=True)))
+    trainer = chapter.trainer.Trainer(model, None, counts, {'config': vars(config)})
+    loss = trainer._validate(examples)
     keyed = KeyedVectors(config.word_vec_size)
     keyed.add_vectors(list(counts), vectors[0].numpy())
     pairs = keyed.evaluate_word_pairs(datapath('wordsim353.tsv'))
@@ -177,6 +185,7 @@ def main():
     parser.add_argument('--models', nargs='+', default=['skipgram', 'cbow'])
     parser.add_argument('--n_words', type=int, default=5_000_000)
     parser.add_argument('--n_loop_words', type=int, default=1000)
+    parser.add_argument('--n_plain_words', type=int, default=500_000)
     parser.add_argument('--n_seeds', type=int, default=3)
     arguments = parser.parse_args()
 
@@ -192,6 +201,10 @@ def main():
                 continue
             config = get_config(chapter, kind, 1)
             counts = chapter.data_loader.count_words(sentences, config.min_count)
+            plain = sentences[: arguments.n_plain_words * len(sentences) // n_words]
+            seconds, _ = train_ours(chapter, config, plain, counts, form='plain')
+            speed = sum(map(len, plain)) / seconds
+            print(f'{kind:9} {"plain":11} {speed:9,.0f} words/s ({ours / speed:.2f})')
             for name, sparse in (('loop', False), ('sparse loop', True)):
                 speed = time_loop(
                     chapter, config, sentences, counts, arguments.n_loop_words, sparse

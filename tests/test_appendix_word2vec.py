@@ -13,7 +13,6 @@ from chapters import copy_chapter, importable, load_chapter
 from gensim.models import KeyedVectors, Word2Vec
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from torch.nn import functional
 
 NAME = 'appendix_word2vec'
 IS_LONG = os.environ.get('TEST_LONG') == '1'
@@ -21,6 +20,7 @@ N_EXAMPLES = 1000 if IS_LONG else 50
 SMALL = ('--word_vec_size', 12, '--verbose', 0)
 TINY = (*SMALL, '--n_epochs', 1)
 KINDS = ['skipgram', 'cbow']
+FORMS = ['--fast', '--no-fast']
 CPU = torch.device('cpu')
 
 
@@ -49,10 +49,11 @@ def make_config(**changes):
     )
 
 
-def make_model(chapter, kind, n_words=9):
+def make_model(chapter, kind, n_words=9, form='fast'):
     """Return a model whose vectors are all random."""
+    get_model = getattr(chapter, form).get_model
+    model = get_model(make_config(model=kind), n_words)
     torch.manual_seed(0)
-    model = chapter.model.get_model(make_config(model=kind), n_words)
     for parameter in model.parameters():
         parameter.data = torch.randn_like(parameter, dtype=torch.float64)
     return model
@@ -72,99 +73,131 @@ def make_batch(window=2, n_blocks=3, block_size=4, n_noise=6, n_words=9):
     return words, is_pair, noise
 
 
+def make_examples(kind, words, is_pair, noise):
+    """Return the same as the plain form wants it: x, y and noise of each example."""
+    x, y, rows = [], [], []
+    for b, i in np.ndindex(is_pair.shape[:2]):
+        context, middle = words[b][is_pair[b, i] > 0].tolist(), words[b, i + 2].item()
+        if kind == 'skipgram':
+            x += [[middle]] * len(context)
+            y += context
+            rows += [b] * len(context)
+        elif context:
+            x.append(context + [-1] * (4 - len(context)))
+            y.append(middle)
+            rows.append(b)
+    return torch.tensor(x), torch.tensor(y), noise[rows]
+
+
 def log_p(score):
     return -np.log1p(np.exp(-score))
 
 
-# ---- The models against the formula, pair by pair
+# ---- The plain models against the formula, and the fast ones against the plain ones
 
 
-def test_skipgram_is_the_formula(chapter):
-    model, batch = make_model(chapter, 'skipgram'), make_batch()
-    words, is_pair, noise = (tensor.numpy() for tensor in batch)
-    v, u = model.in_vectors.numpy(), model.out_vectors.numpy()
+@pytest.mark.parametrize('kind', KINDS)
+def test_loss_is_the_formula(chapter, kind):
+    model = make_model(chapter, kind, form='model')
+    x, y, noise = make_examples(kind, *make_batch())
+    v, u = model.in_vectors.detach().numpy(), model.out_vectors.detach().numpy()
 
-    loss, n_pairs = model(*model.prepare(*batch))
+    loss, n = model(x, y, noise)
 
     total = 0
-    for b, i, j in np.argwhere(is_pair):
-        centre, other = words[b, i + 2], words[b, j]
-        total -= log_p(v[centre] @ u[other])
-        for k in noise[b]:
-            if k != other:
-                total -= 3 / 6 * log_p(-v[centre] @ u[k])
+    rows = x.tolist(), y.tolist(), noise.tolist()
+    for inputs, target, negatives in zip(*rows, strict=True):
+        h = v[[word for word in inputs if word >= 0]].mean(axis=0)
+        total -= log_p(u[target] @ h)
+        total -= sum(log_p(-u[k] @ h) for k in negatives if k != target)
     assert loss.item() == pytest.approx(total, rel=1e-9)
-    assert n_pairs == is_pair.sum() > 0
+    assert n == len(y) > 0
 
 
-def test_cbow_is_the_formula(chapter):
-    model, batch = make_model(chapter, 'cbow'), make_batch()
-    words, is_pair, noise = (tensor.numpy() for tensor in batch)
-    v, u = model.in_vectors.numpy(), model.out_vectors.numpy()
+def test_gradient_of_skipgram_is_that_of_the_formula(chapter):
+    """Of the word in the middle: the sum of (sigmoid(u . v) - label) u."""
+    model = make_model(chapter, 'skipgram', form='model')
+    x, y, noise = torch.tensor([[3]]), torch.tensor([5]), torch.tensor([[1, 5, 1]])
+    v, u = model.in_vectors.detach()[3], model.out_vectors.detach()
 
-    loss, n_words = model(*model.prepare(*batch))
+    model(x, y, noise)[0].backward()
 
-    total, n = 0, 0
-    for b, i in np.ndindex(is_pair.shape[:2]):
-        around = words[b][is_pair[b, i] > 0]
-        if len(around) == 0:
-            continue
-        n += 1
-        h, centre = v[around].mean(axis=0), words[b, i + 2]
-        total -= log_p(h @ u[centre])
-        for k in noise[b]:
-            if k != centre:
-                total -= 3 / 6 * log_p(-h @ u[k])
-    assert loss.item() == pytest.approx(total, rel=1e-9)
-    assert n_words == n < is_pair.shape[0] * is_pair.shape[1]
+    expected = (torch.sigmoid(u[5] @ v) - 1) * u[5] + 2 * torch.sigmoid(u[1] @ v) * u[1]
+    torch.testing.assert_close(model.in_vectors.grad[3], expected)
+    assert model.in_vectors.grad[[0, 1, 2, 4, 5]].abs().max() == 0
 
 
-def test_skipgram_steps_down_the_gradient_of_autograd(chapter):
-    model, batch = make_model(chapter, 'skipgram'), make_batch()
-    parts = model.prepare(*batch)
-    expected = make_model(chapter, 'skipgram').requires_grad_()
-    expected(*parts)[0].backward()
+def test_gradient_of_cbow_is_that_of_word2vecs_program(chapter):
+    """Each word of the context gets the whole gradient of the mean, not its share."""
+    model = make_model(chapter, 'cbow', form='model')
+    x, y, noise = torch.tensor([[3, 4, -1]]), torch.tensor([5]), torch.tensor([[1, 5]])
+    h = model.in_vectors.detach()[3:5].mean(dim=0)
+    u = model.out_vectors.detach()
 
-    model.step(*parts, lr=0.1)
+    model(x, y, noise)[0].backward()
 
-    for name, parameter in expected.named_parameters():
-        after = parameter.detach() - 0.1 * parameter.grad
-        torch.testing.assert_close(getattr(model, name).data, after)
+    expected = (torch.sigmoid(u[5] @ h) - 1) * u[5] + torch.sigmoid(u[1] @ h) * u[1]
+    for word in (3, 4):
+        torch.testing.assert_close(model.in_vectors.grad[word], expected)
+    assert model.in_vectors.grad[[0, 1, 2, 5]].abs().max() == 0
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_fast_form_computes_the_same(chapter, kind):
+    """Loss, gradients, and a step: on the same pairs with the same noise words."""
+    batch, n_noise = make_batch(), 6
+    plain = make_model(chapter, kind, form='model')
+    fast = make_model(chapter, kind)
+    before = {name: p.detach().clone() for name, p in fast.named_parameters()}
+
+    loss, n = plain(*make_examples(kind, *batch))
+    loss.backward()
+    # Each noise word with the weight 1.
+    parts = fast.prepare(*batch, n_negatives=n_noise)
+    fast_loss, fast_n = fast.get_loss(*parts)
+    fast.step(*parts, lr=0.1)
+
+    torch.testing.assert_close(fast_loss, loss)
+    assert fast_n == n
+    for name, parameter in plain.named_parameters():
         assert parameter.grad.abs().max() > 0.1
+        after = before[name] - 0.1 * parameter.grad
+        torch.testing.assert_close(getattr(fast, name).data, after)
 
 
-def test_cbow_steps_as_word2vecs_program(chapter):
-    """Its words around get the whole slope of the mean; all else is the gradient."""
-    model, batch = make_model(chapter, 'cbow'), make_batch()
-    parts = model.prepare(*batch)
-    expected = make_model(chapter, 'cbow').requires_grad_()
-    words, middle, noise, is_pair, mean_weight, is_true, noise_weight = parts
-    v, u_true, u_noise = expected.get_vectors(words, middle, noise, mean_weight)
-    v = v.detach().requires_grad_()
-    expected(*parts)[0].backward()
-    true = functional.logsigmoid((v * u_true).sum(dim=2, keepdim=True)) * is_true
-    false = functional.logsigmoid(-v @ u_noise.transpose(1, 2)) * noise_weight
-    (-true.sum() - false.sum()).backward(inputs=[v])
-    in_grad = torch.zeros_like(expected.in_vectors)
-    in_grad.index_add_(0, words.flatten(), (is_pair.mT @ v.grad).flatten(0, 1))
+@pytest.mark.parametrize('kind', KINDS)
+def test_noise_words_share_the_weight_of_the_negatives(chapter, kind):
+    """Three negatives among six noise words: each has half of the weight."""
+    model, batch = make_model(chapter, kind), make_batch()
+    losses = {
+        n: model.get_loss(*model.prepare(*batch, n_negatives=n))[0] for n in (0, 3, 6)
+    }
 
-    model.step(*parts, lr=0.1)
+    torch.testing.assert_close(
+        losses[3] - losses[0], (losses[6] - losses[0]) / 2, rtol=1e-9, atol=0
+    )
 
-    after = expected.out_vectors - 0.1 * expected.out_vectors.grad
-    torch.testing.assert_close(model.out_vectors.data, after.detach())
-    after = expected.in_vectors - 0.1 * in_grad
-    torch.testing.assert_close(model.in_vectors.data, after.detach())
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_forms_have_the_same_vectors_and_the_same_loss(chapter, kind):
+    """So a checkpoint of one is a checkpoint of the other."""
+    examples = make_examples(kind, *make_batch())
+    forms = [make_model(chapter, kind, form=form) for form in ('model', 'fast')]
+
+    assert list(forms[0].state_dict()) == ['in_vectors', 'out_vectors']
+    forms[1].load_state_dict(forms[0].state_dict())
+    assert forms[0](*examples)[0] == forms[1](*examples)[0]
 
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_a_step_lowers_the_loss(chapter, kind):
     model, batch = make_model(chapter, kind), make_batch()
-    parts = model.prepare(*batch)
-    before = model(*parts)[0]
+    parts = model.prepare(*batch, n_negatives=3)
+    before = model.get_loss(*parts)[0]
 
     model.step(*parts, lr=1e-3)
 
-    assert model(*parts)[0] < before
+    assert model.get_loss(*parts)[0] < before
 
 
 # ---- The pairs against a loop
@@ -173,7 +206,7 @@ def test_a_step_lowers_the_loss(chapter, kind):
 def make_dataset(chapter, sentences, counts=None, **changes):
     config = make_config(**changes)
     counts = counts or chapter.data_loader.count_words(sentences, 1)
-    dataset = chapter.data_loader.BlockDataset(sentences, counts, config, CPU)
+    dataset = chapter.fast.BlockDataset(sentences, counts, config, CPU)
     dataset.draw()
     return dataset, list(counts)
 
@@ -265,13 +298,13 @@ class Spy(torch.nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.in_vectors = self.out_vectors = torch.zeros(3, 2)
+        self.in_vectors = torch.nn.Parameter(torch.zeros(3, 2))
         self.batches, self.lrs = [], []
 
-    def prepare(self, *batch):
-        return batch
+    def prepare(self, words, is_pair, noise, n_negatives):
+        return words, is_pair, noise
 
-    def forward(self, words, is_pair, noise):
+    def get_loss(self, words, is_pair, noise):
         return is_pair.sum() * 2, is_pair.sum()
 
     def step(self, words, is_pair, noise, lr):
@@ -279,53 +312,54 @@ class Spy(torch.nn.Module):
         self.lrs.append(lr)
 
 
+def make_trainer(chapter, model, counts, config, form='fast'):
+    optimizer = torch.optim.SGD(model.parameters(), lr=config.lr)
+    checkpoint = {'config': vars(config) | {'model_fn': os.devnull}}
+    return getattr(chapter, form).Trainer(model, optimizer, counts, checkpoint)
+
+
 def train_spy(chapter, n_words, **changes):
-    config = make_config(**changes)
-    dataset, _ = make_dataset(chapter, [list('abc') * (n_words // 3)], **changes)
-    x = torch.tensor([[0]])
-    trainer = chapter.trainer.Trainer(
-        Spy(), [x, x.flatten(), x], {'config': vars(config) | {'model_fn': os.devnull}}
-    )
-    trainer.model.state_dict = dict
-    return trainer, dataset
+    sentences = [list('abc') * (n_words // 3)]
+    counts = chapter.data_loader.count_words(sentences, 1)
+    trainer = make_trainer(chapter, Spy(), counts, make_config(**changes))
+    return trainer, sentences
 
 
 @pytest.mark.parametrize('n_words', [3, 30, 3000])
 def test_each_block_has_its_step(chapter, n_words):
-    trainer, dataset = train_spy(chapter, n_words)
+    trainer, sentences = train_spy(chapter, n_words)
 
-    loss = trainer._train(dataset, epoch=1)
+    loss = trainer._train(sentences, epoch=1)
 
     assert loss == 2
     seen = torch.cat(trainer.model.batches)
-    assert torch.equal(seen, dataset.block_words)
+    assert torch.equal(seen, trainer.dataset.block_words)
     assert {len(batch) for batch in trainer.model.batches[:-1]} <= {2}
 
 
 def test_no_step_has_a_word_too_often(chapter):
-    """The sum of its slopes, all of one place, would be too large a step."""
-    rare = [[f'w{number}' for number in range(300)]]
+    """The sum of its gradients, all from the same vectors, would be too large."""
+    counts = torch.tensor([300] + [1] * 300)
     for lr, window in ((0.025, 5), (0.05, 5), (0.025, 10), (0.0, 5)):
         # Of CBOW, a mean has half of its words rare here, and moves half as far.
         for kind, share in (('skipgram', 1 / 2), ('cbow', 1 / 4 + 1 / 1200)):
-            dataset, _ = make_dataset(
-                chapter, rare + [['the'] * 100] * 3, lr=lr, window=window, model=kind
-            )
+            config = make_config(lr=lr, window=window, model=kind)
+            batch_size = chapter.trainer.get_max_batch_size(counts, config)
             expected = 1 / (share * max(lr, 1e-9) * window)
-            assert dataset.max_batch_size == pytest.approx(expected, rel=0.1)
+            assert batch_size == pytest.approx(expected, rel=0.1)
 
-    trainer, dataset = train_spy(chapter, 3000, batch_size=3000)
-    trainer._train(dataset, epoch=1)
+    trainer, sentences = train_spy(chapter, 3000, batch_size=3000)
+    trainer._train(sentences, epoch=1)
 
-    assert 59 <= dataset.max_batch_size <= 60
+    assert trainer.n_blocks in (14, 15)
     assert {len(batch) for batch in trainer.model.batches[:-1]} <= {14, 15}
 
 
 def test_learning_rate_falls_in_a_line_to_nothing(chapter):
-    trainer, dataset = train_spy(chapter, 3000, n_epochs=3)
+    trainer, sentences = train_spy(chapter, 3000, n_epochs=3)
 
     for epoch in (1, 2, 3):
-        trainer._train(dataset, epoch)
+        trainer._train(sentences, epoch)
 
     lrs = np.array(trainer.model.lrs)
     expected = 0.025 * (1 - np.arange(len(lrs)) / len(lrs))
@@ -333,31 +367,68 @@ def test_learning_rate_falls_in_a_line_to_nothing(chapter):
     assert 0 < lrs[-1] < 1e-4
 
 
-def test_loss_that_is_no_number_is_not_saved(chapter, tmp_path):
-    options = ('--model_fn', tmp_path / 'x.pth', *TINY, '--lr', 1e9)
+class PlainSpy(Spy):
+    """The same for the plain trainer, which asks for a loss alone."""
 
-    with pytest.raises(chapter.utils.InputError, match='lower --lr'):
+    def forward(self, x, y, noise):
+        self.batches.append((x, y, noise))
+        return 0 * self.in_vectors.sum() + 2 * len(y), len(y)
+
+
+def test_plain_trainer_takes_every_example_once_an_epoch(chapter):
+    """Batches of --batch_size words, each with its pairs; other ones in each epoch."""
+    sentences = [list('abc') * 100]
+    counts = chapter.data_loader.count_words(sentences, 1)
+    config = make_config(n_epochs=2, n_noise=999)
+    trainer = make_trainer(chapter, PlainSpy(), counts, config, form='trainer')
+    epochs = []
+    for epoch in (1, 2):
+        trainer.model.batches.clear()
+        assert trainer._train(sentences, epoch) == 2
+        epochs.append(trainer.model.batches[:])
+
+    for number, batches in enumerate(epochs, 1):
+        # 300 words, 8 a step, each with a window of 1 or 2 on both sides.
+        assert len(batches) == 38
+        assert {len(y) for _, y, _ in batches[:-1]} <= {23, 24, 25}
+        config.seed = number
+        expected = chapter.trainer.get_examples(sentences, counts, config)
+        for parts, whole in zip(zip(*batches, strict=True), expected, strict=True):
+            assert torch.equal(torch.cat(parts), whole)
+    assert not torch.equal(epochs[0][0][1], epochs[1][0][1])
+    assert trainer.optimizer.param_groups[0]['lr'] < 0.025 / 20
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_loss_that_is_no_number_is_not_saved(chapter, tmp_path, form):
+    options = ('--model_fn', tmp_path / 'x.pth', *TINY, '--lr', 1e9, form)
+
+    with pytest.raises(chapter.guards.InputError, match='lower --lr'):
         run_here(chapter.train, *options)
 
     assert not (tmp_path / 'x.pth').exists()
 
 
+@pytest.mark.parametrize('form', FORMS)
 @pytest.mark.parametrize('kind', KINDS)
-def test_seed_decides_the_file_to_the_last_byte(chapter, tmp_path, monkeypatch, kind):
+def test_seed_decides_the_file_to_the_last_byte(
+    chapter, tmp_path, monkeypatch, kind, form
+):
     contents = []
     for number, seed in enumerate((0, 0, 1)):
         (tmp_path / str(number)).mkdir()
         monkeypatch.chdir(tmp_path / str(number))
         torch.seed()
-        run_here(chapter.train, '--model', kind, '--seed', seed, *TINY)
+        run_here(chapter.train, '--model', kind, '--seed', seed, form, *TINY)
         contents.append((tmp_path / str(number) / 'model.pth').read_bytes())
 
     assert contents[0] == contents[1] != contents[2]
 
 
+@pytest.mark.parametrize('form', FORMS)
 @pytest.mark.parametrize('kind', KINDS)
-def test_it_learns(chapter, tmp_path, kind):
-    """Words of two topics, which never meet, end up in two corners."""
+def test_it_learns(chapter, tmp_path, kind, form):
+    """Words of two topics that never occur together are not neighbours."""
     random = np.random.default_rng(0)
     topics = [['가을', '겨울', '여름', '날씨'], ['apple', 'pear', 'plum', 'fig']]
     text = ''.join(' '.join(random.choice(topics[n % 2], 8)) + '\n' for n in range(600))
@@ -365,7 +436,7 @@ def test_it_learns(chapter, tmp_path, kind):
     options = ('--train_fn', tmp_path / 'text.txt', '--sample', 0, '--n_epochs', 20)
     fn = tmp_path / 'x.pth'
 
-    run_here(chapter.train, '--model_fn', fn, '--model', kind, *SMALL, *options)
+    run_here(chapter.train, '--model_fn', fn, '--model', kind, form, *SMALL, *options)
 
     vectors = chapter.model.load_vectors(fn)
     for topic in topics:
@@ -375,7 +446,7 @@ def test_it_learns(chapter, tmp_path, kind):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_loss_is_that_of_gensim(chapter, kind):
-    """On a small text, two epochs: the benchmark does it on five million words."""
+    """Of both forms. On a small text: the benchmark does it on five million words."""
     fn = chapter.data_loader.find_gensim_file('lee_background.cor')
     texts = chapter.data_loader.read_texts(fn)
     sentences = list(chapter.data_loader.tokenize_english(texts)) * 4
@@ -384,14 +455,15 @@ def test_loss_is_that_of_gensim(chapter, kind):
         setattr(config, name, value)
     config.sample = 1e-3
     counts = chapter.data_loader.count_words(sentences, 20)
-    examples = chapter.data_loader.get_examples(sentences[:60], counts, config)
+    examples = chapter.trainer.get_examples(sentences[:60], counts, config)
 
-    torch.manual_seed(0)
-    dataset = chapter.data_loader.BlockDataset(sentences, counts, config, CPU)
-    model = chapter.model.get_model(config, len(counts))
-    trainer = chapter.trainer.Trainer(model, examples, {'config': vars(config)})
-    trainer._train(dataset, 1)
-    ours = trainer._validate()
+    losses = {}
+    for form, module in (('fast', chapter.fast), ('trainer', chapter.model)):
+        torch.manual_seed(0)
+        model = module.get_model(config, len(counts))
+        trainer = make_trainer(chapter, model, counts, config, form=form)
+        trainer._train(sentences, 1)
+        losses[form] = trainer._validate(examples)
 
     theirs = Word2Vec(
         sentences,
@@ -403,9 +475,12 @@ def test_loss_is_that_of_gensim(chapter, kind):
         seed=0,
     )
     order = [theirs.wv.key_to_index[word] for word in counts]
-    matrices = theirs.wv.vectors[order], theirs.syn1neg[order]
-    loss = chapter.model.get_loss(*map(torch.from_numpy, matrices), *examples)
-    assert ours == pytest.approx(loss, rel=0.03)
+    matrices = {'in_vectors': theirs.wv.vectors[order]}
+    matrices['out_vectors'] = theirs.syn1neg[order]
+    model.load_state_dict({key: torch.tensor(m) for key, m in matrices.items()})
+    loss = trainer._validate(examples)
+    assert losses['fast'] == pytest.approx(loss, rel=0.03)
+    assert losses['trainer'] == pytest.approx(loss, rel=0.03)
 
 
 # ---- The files
@@ -434,7 +509,7 @@ def test_text_file_that_can_not_be_written(chapter, tmp_path, name):
     (tmp_path / 'folder').mkdir()
     options = ('--model_fn', tmp_path / 'x.pth', '--vectors_fn', tmp_path / name)
 
-    with pytest.raises(chapter.utils.InputError, match=name):
+    with pytest.raises(chapter.guards.InputError, match=name):
         run_here(chapter.train, *options, *TINY)
 
     assert not (tmp_path / 'x.pth').exists()
@@ -447,7 +522,7 @@ def test_words_are_counted(chapter):
         ('b', 3),
         ('a', 2),
     ]
-    with pytest.raises(chapter.utils.InputError, match='--min_count 3'):
+    with pytest.raises(chapter.guards.InputError, match='--min_count 3'):
         chapter.data_loader.count_words(sentences, 3)
 
 
@@ -475,4 +550,4 @@ def test_silence(tmp_path):
     assert process.stdout == ''
     first, *others = io.StringIO(process.stderr).readlines()
     assert first.endswith('words to train on\n')
-    assert [line.split()[0] for line in others] == ['1760', 'saved:']
+    assert [line.split()[0] for line in others] == ['1760', 'saved:', 'picture:']
