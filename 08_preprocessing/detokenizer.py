@@ -1,32 +1,30 @@
-"""Put tokens together again: from stdin to stdout, line by line.
+"""Join tokens to text: from stdin to stdout, line by line.
 
     cat tokens.txt | python detokenizer.py
 
-The way back from tokenizer.py, from predict.py, and from the one after the other: the
-text comes out as it was, but for the kind and the number of its spaces.
+It is the inverse of tokenizer.py, of predict.py, and of both in a row: only the kind
+and the number of the spaces can differ from the original text.
 """
 
-from filters import add_column_option, change_column, get_filter_argparser
-from marks import join_tokens
-from utils import read_lines, run
+from guards import run
+from model import join_tokens
+from utils import add_column_option, change_column, get_filter_argparser
 
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_filter_argparser(description='Put tokens together again.')
-
+    p = get_filter_argparser(description='Join tokens to text.')
     add_column_option(p)
     return p
 
 
 def main(config):
-    """Write the text of each line of tokens."""
+    """Print the text of each line of tokens."""
 
     def detokenize(texts):
-        for text in texts:
-            yield join_tokens(text.split())
+        return (join_tokens(text.split()) for text in texts)
 
-    for line in change_column(detokenize, read_lines(), config.column):
+    for line in change_column(detokenize, config.column):
         print(line)
 
 

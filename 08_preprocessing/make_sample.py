@@ -8,8 +8,8 @@ together from a few words by chance, and no result on them says anything of real
 
 import random
 
-from filters import get_filter_argparser
-from utils import number, run, write_file
+from guards import number, run, write_file
+from utils import get_filter_argparser
 
 # What is chosen from stands between slashes.
 OPENINGS = '///정말 /진짜 /와 /솔직히 /오랜만에 /역시 /아 '

@@ -1,74 +1,170 @@
-"""Subword models: they cut a word that they have never seen into pieces that they know.
+"""Marked tokens, and the subword models that split them into known pieces.
+
+A line becomes tokens with spaces between them. A token that begins with the mark `▁` is
+the beginning of a word. Any other token continues the word before it:
+
+    정말 재미있었다!    ->    ▁정말 ▁재미있 었 다 !
+
+To get the text back, join the tokens and replace each mark by a space. This works for
+morphemes, for subwords and for subwords of morphemes. If the text itself contains `▁`,
+it is written as `▂_`, and `▂` is written as `▂▂`. So only the kind and the number of
+the spaces are lost.
 
 - BytePairModel: merges of pairs, written out (Sennrich, Haddow and Birch 2016).
 - SentencePieceModel: the same, or a unigram model, by the library SentencePiece (Kudo
   and Richardson 2018).
-
-A word comes as a marked token (see marks.py). The mark belongs to the first character:
-`▁하` begins a word and `하` goes on with one, and they are different symbols.
 """
 
-import heapq
+import re
 from functools import lru_cache
+from itertools import pairwise
 
+MARK = '▁'
+ESCAPE = '▂'
+ESCAPED = re.compile('▂([▂_])')
 UNKNOWN = '<unk>'
+
+# A line of tokenizer.py: it begins with a mark, and all marks are at the beginning of a
+# token.
+TOKENIZED = re.compile(r'▁T+(?: ▁?T+)*'.replace('T', r'(?:[^\s▁▂]|▂[▂_])'))
+
+
+# ---- Marked tokens
+
+
+def escape(text):
+    """Return a text in which no mark is left."""
+    return text.replace(ESCAPE, ESCAPE * 2).replace(MARK, ESCAPE + '_')
+
+
+def unescape(text):
+    """Return the text that was given to escape()."""
+    return ESCAPED.sub(lambda match: match[1].replace('_', MARK), text)
+
+
+def get_tokens(line, is_raw=False):
+    """Return the marked tokens of a line: of raw text, or of a tokenized line.
+
+    Arguments:
+        line: words separated by spaces, or the output of tokenizer.py.
+        is_raw: treat the line as raw text, even if it looks tokenized.
+    """
+    if not is_raw and TOKENIZED.fullmatch(line):
+        return line.split(' ')
+    return [MARK + word for word in escape(line).split()]
+
+
+def get_boundaries(morphemes, offset):
+    """Return where a text can be split: between morphemes that share no character.
+
+    Kiwi analyses 마셨다 as 마시 and 었, which share 셨, and 다: there is one boundary.
+
+    Arguments:
+        morphemes: Kiwi's tokens of a part of the text.
+        offset: the position in the text where the part begins.
+    """
+    spans = [(morpheme.start, morpheme.start + morpheme.len) for morpheme in morphemes]
+    inside = {i for start, end in spans for i in range(start + 1, end)}
+    return {offset + i for i in {0}.union(*spans) - inside}
+
+
+def split_words(text, boundaries):
+    """Return the marked tokens of a text that is split at its spaces and boundaries.
+
+    Arguments:
+        text: words with one space between them.
+        boundaries: a set of positions from 0 to len(text).
+    """
+    spaces = {i for i, character in enumerate(text) if character == ' '}
+    edges = {0, len(text)} | boundaries | spaces | {i + 1 for i in spaces}
+    tokens = []
+    for start, end in pairwise(sorted(edges)):
+        if start not in spaces:
+            begins_word = start == 0 or start - 1 in spaces
+            tokens.append(MARK * begins_word + escape(text[start:end]))
+    return tokens
+
+
+def join_tokens(tokens):
+    """Return the text of marked tokens, with single spaces."""
+    words = ''.join(tokens).split(MARK)
+    return ' '.join(unescape(word) for word in words if word)
+
+
+# ---- Subword models
 
 
 def get_symbols(token):
-    """Return the characters of a marked token, the mark together with the first."""
-    n_first = 2 if token.startswith('▁') else 1
+    """Return the characters of a marked token; the mark belongs to the first one.
+
+    So `▁하` at the beginning of a word and `하` inside a word are different symbols.
+    """
+    n_first = 2 if token.startswith(MARK) else 1
     return [token[:n_first], *token[n_first:]]
 
 
+def merge(symbols, pair):
+    """Return symbols in which each occurrence of a pair, from the left, is merged."""
+    left, right = pair
+    merged, i = list(symbols), 0
+    while i < len(merged) - 1:
+        if merged[i] == left and merged[i + 1] == right:
+            merged[i : i + 2] = [left + right]
+        i += 1
+    return merged
+
+
 class SubwordModel:
-    """Pieces and their numbers; how to cut a token is up to the classes below.
+    """Pieces and their ids; the subclasses say how to split a token into pieces.
 
     Arguments:
-        vocabulary: a list of pieces, in which the place of a piece is its number.
+        vocabulary: a list of pieces; the index of a piece is its id.
     """
 
-    # Words repeat: most of those in a text have been cut before. Very long ones do
-    # not, and would fill the memory.
     cache_size = 50_000
     max_cached_length = 50
+    max_length = 1000
 
     def __init__(self, vocabulary):
         self.vocabulary = vocabulary
-        self.numbers = {piece: number for number, piece in enumerate(vocabulary)}
-        self.cut_cached = lru_cache(self.cache_size)(self.cut)
+        self.ids = {piece: i for i, piece in enumerate(vocabulary)}
+        self.split_cached = lru_cache(self.cache_size)(self.split)
 
-    def cut(self, token):
-        """Return the pieces of a marked token, which together are the token."""
+    def split(self, token):
+        """Return the pieces of a marked token; joined, they are the token."""
         raise NotImplementedError
 
     def segment(self, tokens):
-        """Return the pieces of marked tokens."""
+        """Return the pieces of marked tokens.
+
+        Most words of a text occur more than once, so their pieces are cached. A longer
+        token is not cached, since it rarely repeats and would fill the memory; it is
+        split in parts, since the time of split() grows faster than the length.
+        """
         pieces = []
         for token in tokens:
-            is_cached = len(token) <= self.max_cached_length
-            pieces += self.cut_cached(token) if is_cached else self.cut(token)
+            if len(token) <= self.max_cached_length:
+                pieces += self.split_cached(token)
+                continue
+            for start in range(0, len(token), self.max_length):
+                pieces += self.split(token[start : start + self.max_length])
         return pieces
 
     def encode(self, pieces):
-        """Return the numbers of pieces.
+        """Return the ids of pieces; a piece outside the vocabulary has UNKNOWN's id."""
+        return [self.ids.get(piece, self.ids[UNKNOWN]) for piece in pieces]
 
-        What is not in the vocabulary becomes the number of UNKNOWN: no network can tell
-        one such piece from another.
-        """
-        unknown = self.numbers[UNKNOWN]
-        return [self.numbers.get(piece, unknown) for piece in pieces]
-
-    def decode(self, numbers):
-        """Return the pieces that have these numbers."""
-        return [self.vocabulary[number] for number in numbers]
+    def decode(self, ids):
+        """Return the pieces that have these ids."""
+        return [self.vocabulary[i] for i in ids]
 
 
 class BytePairModel(SubwordModel):
-    """Characters, of which pairs are merged, in the order in which they were learned.
+    """Byte-pair encoding: pairs of symbols are merged in the order they were learned.
 
     Arguments:
         merges: a list of pairs of symbols.
-        characters: the symbols to begin with.
+        characters: the symbols before any merge.
     """
 
     def __init__(self, merges, characters):
@@ -78,38 +174,12 @@ class BytePairModel(SubwordModel):
         merged = [left + right for left, right in self.merges]
         super().__init__(list(dict.fromkeys([UNKNOWN, *self.characters, *merged])))
 
-    def cut(self, token):
-        """Apply the merges to a token, those that were learned first before the others.
-
-        It takes the time O(n log n) for n characters: a heap knows which pair is next,
-        and each symbol knows its neighbours.
-        """
+    def split(self, token):
+        """Apply the merges to a token, in the order in which they were learned."""
         symbols = get_symbols(token)
-        end = len(symbols)
-        previous, following = list(range(-1, end - 1)), list(range(1, end + 1))
-        heap = []
-
-        def push(left):
-            if left >= 0 and following[left] < end:
-                pair = symbols[left], symbols[following[left]]
-                if pair in self.ranks:
-                    heapq.heappush(heap, (self.ranks[pair], left, pair))
-
-        for left in range(end - 1):
-            push(left)
-        while heap:
-            _, left, pair = heapq.heappop(heap)
-            right = following[left]
-            if right >= end or (symbols[left], symbols[right]) != pair:
-                # One of the two has been merged with another neighbour since.
-                continue
-            symbols[left], symbols[right] = ''.join(pair), None
-            following[left] = following[right]
-            if following[left] < end:
-                previous[following[left]] = left
-            push(previous[left])
-            push(left)
-        return [symbol for symbol in symbols if symbol is not None]
+        while pairs := self.ranks.keys() & set(pairwise(symbols)):
+            symbols = merge(symbols, min(pairs, key=self.ranks.get))
+        return symbols
 
     def state_dict(self):
         """Return plain data for a checkpoint."""
@@ -118,7 +188,7 @@ class BytePairModel(SubwordModel):
 
 
 class SentencePieceModel(SubwordModel):
-    """The same interface around SentencePiece.
+    """The same interface for a model of the library SentencePiece.
 
     Arguments:
         content: bytes of a model file of SentencePiece.
@@ -132,23 +202,23 @@ class SentencePieceModel(SubwordModel):
         n_pieces = self.processor.get_piece_size()
         super().__init__([self.processor.id_to_piece(i) for i in range(n_pieces)])
 
-    def cut(self, token):
-        """Let SentencePiece cut a token; it writes a space as a mark."""
-        return self.processor.encode(token.replace('▁', ' '), out_type=str)
+    def split(self, token):
+        """Let SentencePiece split a token; it writes a space as a mark."""
+        return self.processor.encode(token.replace(MARK, ' '), out_type=str)
 
     def state_dict(self):
-        """Return plain data for a checkpoint: the file of the model as a tensor."""
+        """Return plain data for a checkpoint: the model file as a uint8 tensor."""
         import torch
 
         return {'content': torch.frombuffer(bytearray(self.content), dtype=torch.uint8)}
 
 
 def get_model(engine, state):
-    """Build the model that a checkpoint describes.
+    """Build the model of a checkpoint.
 
     Arguments:
         engine: bpe or sentencepiece.
-        state: what state_dict() of that kind of model has returned.
+        state: what state_dict() of that kind of model returned.
     """
     if engine == 'bpe':
         return BytePairModel(**state)

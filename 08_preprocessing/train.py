@@ -9,18 +9,8 @@ This file is the table of contents: device, data, trainer, save.
 
 from pathlib import Path
 
-from filters import add_column_option
-from utils import (
-    check_model_fn,
-    get_argparser,
-    get_device,
-    log,
-    number,
-    run,
-    save_checkpoint,
-)
-
-SAMPLE_FN = 'sample.train.tsv'
+from guards import check_model_fn, get_argparser, log, number, run, save_checkpoint
+from utils import add_column_option, draw_pieces, get_device, read_column
 
 
 def define_argparser():
@@ -33,67 +23,43 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to learn from."""
-    p = parser.add_argument_group('data')
-    p.add_argument('--train_fn', default=SAMPLE_FN, help='text to learn from')
-    add_column_option(p, default=1)
-    p.add_argument(
-        '--raw',
-        action='store_true',
-        help="take the text for raw, even if it looks like tokenizer.py's tokens",
-    )
+    """Add the options of the data."""
+    group = parser.add_argument_group('data')
+    group.add_argument('--train_fn', default='sample.train.tsv', help='the text')
+    add_column_option(group, default=1)
+    group.add_argument('--raw', action='store_true', help='all lines are raw text')
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument('--n_merges', type=number(int, 0), default=8000, help='for bpe')
-    p.add_argument(
-        '--min_count',
-        type=number(int, 1),
-        default=2,
-        help='for bpe: a pair that occurs less often is not merged',
-    )
-    p.add_argument(
-        '--vocab_size', type=number(int, 1), default=8000, help='for sentencepiece'
-    )
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line now and then, 2: a progress bar too',
-    )
+    """Add the options of the training."""
+    option = parser.add_argument_group('training').add_argument
+    option('--n_merges', type=number(int, 0), default=8000, help='for bpe')
+    count_help = 'for bpe: a pair that occurs less often is not merged'
+    option('--min_count', type=number(int, 1), default=2, help=count_help)
+    option('--vocab_size', type=number(int, 1), default=8000, help='for sentencepiece')
+    verbose_help = '0: silent, 1: a line every 500 merges, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what kind of model learns."""
-    p = parser.add_argument_group('model')
-    p.add_argument(
-        '--engine',
-        choices=['bpe', 'sentencepiece'],
-        default='bpe',
-        help='bpe is written out here, sentencepiece is a library',
-    )
-    p.add_argument(
-        '--model_type',
-        choices=['unigram', 'bpe'],
-        default='unigram',
-        help='for sentencepiece',
-    )
+    """Add the options of the model."""
+    option = parser.add_argument_group('model').add_argument
+    bpe = {'choices': ['bpe', 'sentencepiece'], 'default': 'bpe'}
+    option('--engine', **bpe, help='bpe: written out here, sentencepiece: the library')
+    unigram = {'choices': ['unigram', 'bpe'], 'default': 'unigram'}
+    option('--model_type', **unigram, help='for sentencepiece')
 
 
 def main(config):
     """Learn from the words of a text, and save the model."""
-    from data_loader import count_words
-    from drawing import draw_subwords
-    from trainer import get_trainer
+    from trainer import count_words, get_stages, get_trainer
 
     check_model_fn(config.model_fn)
     get_device(config.gpu_id)
 
     # Data
-    words = count_words(config.train_fn, config.column, config.raw)
+    texts = read_column(config.column, config.train_fn)
+    words = count_words(texts, config.train_fn, config.raw)
     log(f'{config.train_fn}: {sum(words.values())} words, {len(words)} different ones')
 
     # Trainer
@@ -101,6 +67,7 @@ def main(config):
     try:
         trainer.train(words)
     finally:
+        # After Ctrl-C too, the merges so far are saved.
         model = trainer.get_model()
         if model:
             checkpoint = {
@@ -110,11 +77,9 @@ def main(config):
             }
             save_checkpoint(checkpoint, config.model_fn)
             picture_fn = Path(config.model_fn).with_suffix('.png')
-            draw_subwords(model, words, trainer.history, picture_fn)
-            log(
-                f'saved: {config.model_fn} of {len(model.vocabulary)} pieces, '
-                f'picture: {picture_fn}'
-            )
+            stages = get_stages(model, words, trainer.history)
+            draw_pieces(stages, picture_fn, trainer.history)
+            log(f'saved: {config.model_fn} of {len(model.vocabulary)} pieces')
 
 
 if __name__ == '__main__':

@@ -1,42 +1,61 @@
-"""Learns subword models from words and how often each occurs.
+"""Learns subword models from words and their counts, and scores them.
 
-The trainers know nothing of files, languages and what becomes of the pieces: they get a
-dict from a marked token to its count.
+The trainers know nothing of files, of languages or of what the pieces are used for:
+they get a dict from a marked token to its count.
 """
 
 import heapq
 import io
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise, repeat
 
 from tqdm import trange
 
-from model import BytePairModel, SentencePieceModel, get_symbols
-from utils import InputError, log
+from guards import InputError, input_errors, log
+from model import (
+    MARK,
+    BytePairModel,
+    SentencePieceModel,
+    get_symbols,
+    get_tokens,
+    join_tokens,
+    merge,
+)
 
+# A longer token is not a word, but a line without spaces.
+MAX_LENGTH = 100
 REPORT_EVERY = 500
 
 
-def merge(symbols, pair):
-    """Return symbols with each occurrence of a pair, from the left, as one symbol."""
-    left, right = pair
-    merged, i = list(symbols), 0
-    while i < len(merged) - 1:
-        if merged[i] == left and merged[i + 1] == right:
-            merged[i : i + 2] = [left + right]
-        i += 1
-    return tuple(merged)
+def count_words(texts, source, is_raw=False):
+    """Count the marked tokens of texts.
+
+    Arguments:
+        texts: an iterator of texts, raw or tokenized.
+        source: the file that they are from.
+        is_raw: treat them as raw, even if they look tokenized.
+
+    Raises:
+        InputError: there are no words.
+    """
+    words = Counter()
+    for text in texts:
+        tokens = get_tokens(text, is_raw)
+        words.update(token for token in tokens if len(token) <= MAX_LENGTH)
+    if not words:
+        raise InputError(f'{source}: expected text to learn from, found no words')
+    return words
 
 
 class BytePairTrainer:
-    """Learns merges: again and again, the pair that occurs most becomes a symbol.
+    """Learns merges: the most frequent pair of symbols becomes a symbol, repeatedly.
 
-    That is the algorithm of Sennrich, Haddow and Birch (2016), section 3.2. There, all
-    words are counted again after each merge. Here, the words of each pair are known, so
-    that only those are touched in which something changes.
+    This is the algorithm of Sennrich, Haddow and Birch (2016), section 3.2. They count
+    the pairs of all words again after each merge. Here an index gives the words that
+    contain a pair, so only their pairs are counted again.
 
-    Of several pairs that occur equally often, the first in the order of Unicode is
+    If several pairs have the same count, the first one in the order of Unicode is
     merged. So the merges do not depend on the order of the words.
 
     Arguments:
@@ -55,24 +74,24 @@ class BytePairTrainer:
         Arguments:
             words: a dict from a marked token to its count.
         """
-        self._start(words)
-        self._learn()
+        self._count_pairs(words)
+        self._learn_merges()
 
     def get_model(self):
         """Return a model of the merges so far, None before the characters are known."""
         return BytePairModel(self.merges, self.characters) if self.characters else None
 
-    def _start(self, words):
-        """Count the pairs of characters, and note in which words each occurs."""
+    def _count_pairs(self, words):
+        """Count the pairs of characters, and index the words that contain them."""
         self.words, self.counts = [], []
         self.pair_counts = defaultdict(int)
-        self.places = defaultdict(set)
+        self.word_indices = defaultdict(set)
         for token, count in words.items():
-            # Tuples of strings are what Python's garbage collector can leave alone.
+            # Python's garbage collector does not have to track tuples of strings.
             symbols = tuple(get_symbols(token))
             for pair in pairwise(symbols):
                 self.pair_counts[pair] += count
-                self.places[pair].add(len(self.words))
+                self.word_indices[pair].add(len(self.words))
             self.words.append(symbols)
             self.counts.append(count)
 
@@ -81,13 +100,11 @@ class BytePairTrainer:
         self.heap = [(-count, pair) for pair, count in self.pair_counts.items()]
         heapq.heapify(self.heap)
 
-    def _learn(self):
-        """Merge the most frequent pair, and again, until there is no more to gain."""
+    def _learn_merges(self):
+        """Merge the most frequent pair, until n_merges or min_count is reached."""
         n_words = sum(self.counts)
-        n_tokens = sum(
-            len(word) * count
-            for word, count in zip(self.words, self.counts, strict=True)
-        )
+        lengths = map(len, self.words)
+        n_tokens = sum(n * count for n, count in zip(lengths, self.counts, strict=True))
         n_merges, verbose = self.config.n_merges, self.config.verbose
         is_silent = verbose < 2 or not sys.stderr.isatty()
         for number in trange(1, n_merges + 1, unit='merge', disable=is_silent):
@@ -98,43 +115,41 @@ class BytePairTrainer:
             self.merges.append(pair)
             self.history.append(n_tokens / n_words)
             if verbose > 0 and number % REPORT_EVERY == 0:
-                log(
-                    f'merge {number}/{n_merges}: {"".join(pair)}, '
-                    f'tokens_per_word={self.history[-1]:.4f}'
-                )
+                score = f'tokens_per_word={self.history[-1]:.4f}'
+                log(f'merge {number}/{n_merges}: {"".join(pair)}, {score}')
 
     def _find_best(self):
-        """Return the most frequent pair, None if none is frequent enough."""
+        """Return the most frequent pair, None if its count is below min_count."""
         while self.heap:
             count, pair = heapq.heappop(self.heap)
-            found = self.pair_counts.get(pair, 0)
-            if found == -count:
-                return pair if found >= self.config.min_count else None
-            # It has become rarer since it was put there.
-            if found:
-                heapq.heappush(self.heap, (-found, pair))
+            current = self.pair_counts.get(pair, 0)
+            if current == -count:
+                return pair if current >= self.config.min_count else None
+            # The count has decreased since this entry was pushed.
+            if current:
+                heapq.heappush(self.heap, (-current, pair))
         return None
 
     def _merge_everywhere(self, pair):
-        """Merge a pair in all words, and mend the counts.
+        """Merge a pair in all words, and update the counts.
 
         Returns:
-            By how many tokens the text has become shorter.
+            The decrease of the number of tokens in the text.
         """
         changes = defaultdict(int)
         n_saved = 0
-        for place in self.places.pop(pair):
-            before, count = self.words[place], self.counts[place]
-            after = merge(before, pair)
+        for index in self.word_indices.pop(pair):
+            before, count = self.words[index], self.counts[index]
+            after = tuple(merge(before, pair))
             if len(after) == len(before):
-                # Other merges have taken the pair apart since it was noted.
+                # An earlier merge used one of the symbols of the pair.
                 continue
             for old in pairwise(before):
                 changes[old] -= count
             for new in pairwise(after):
                 changes[new] += count
-                self.places[new].add(place)
-            self.words[place] = after
+                self.word_indices[new].add(index)
+            self.words[index] = after
             n_saved += (len(before) - len(after)) * count
 
         for changed, change in changes.items():
@@ -173,9 +188,10 @@ class SentencePieceTrainer:
         """
         import sentencepiece
 
-        # Nothing is added or normalised, so that the pieces are the text's own.
+        # SentencePiece must not add or normalise anything: the pieces have to lead back
+        # to the text.
         content = io.BytesIO()
-        try:
+        with input_errors(f'--vocab_size {self.config.vocab_size}', RuntimeError):
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=self._get_sentences(words),
                 model_writer=content,
@@ -188,17 +204,12 @@ class SentencePieceTrainer:
                 num_threads=1,
                 minloglevel=0 if self.config.verbose == 2 else 2,
             )
-        except RuntimeError as error:
-            reason = ' '.join(str(error).split())
-            raise InputError(
-                f'--vocab_size {self.config.vocab_size}: {reason}'
-            ) from error
         self.model = SentencePieceModel(content.getvalue())
 
     def _get_sentences(self, words):
         """Yield each word as often as it occurs, with a space for its mark."""
         for token, count in words.items():
-            yield from repeat(token.replace('▁', ' '), count)
+            yield from repeat(token.replace(MARK, ' '), count)
 
 
 def get_trainer(config):
@@ -206,3 +217,54 @@ def get_trainer(config):
     if config.engine == 'bpe':
         return BytePairTrainer(config)
     return SentencePieceTrainer(config)
+
+
+def get_stages(model, words, history):
+    """Return the pieces of three frequent long words after 0, 100, 1000 … merges.
+
+    Arguments:
+        model: a BytePairModel, or a SentencePieceModel, which has only one stage.
+        words: a Counter of marked tokens.
+        history: that of the trainer; a SentencePieceTrainer has none.
+
+    Returns:
+        A list of pairs: the name of a stage, and the pieces of a word.
+    """
+    stages = {'': model}
+    if history:
+        numbers = [0, *(n for n in (10**2, 10**3, 10**4) if n < len(history))]
+        for n in [*numbers, len(history)]:
+            stages[f'{n} merges'] = BytePairModel(model.merges[:n], model.characters)
+        del stages['']
+    tokens = [token for token, _ in words.most_common()]
+    long = [word for word in tokens if len(word) > 6 and word.strip(MARK).isalpha()]
+    examples, items = (long or tokens)[:3], stages.items()
+    return [(name, stage.split(token)) for token in examples for name, stage in items]
+
+
+def evaluate(model, texts, is_raw=False):
+    """Return the scores of a model on texts, a dict.
+
+    They are the number of texts, the tokens per word, the characters per token, the
+    share of the pieces that are not in the vocabulary, and the share of the texts that
+    are restored from their pieces.
+    """
+    counts = Counter()
+    for text in texts:
+        tokens = get_tokens(text, is_raw)
+        pieces = model.segment(tokens)
+        original = join_tokens(tokens)
+        counts['lines'] += 1
+        counts['restored'] += join_tokens(pieces) == original
+        counts['words'] += len(original.split())
+        counts['characters'] += len(original.replace(' ', ''))
+        counts['pieces'] += len(pieces)
+        counts['unknown'] += sum(piece not in model.ids for piece in pieces)
+    n_pieces = max(1, counts['pieces'])
+    return {
+        'n_lines': counts['lines'],
+        'tokens_per_word': counts['pieces'] / max(1, counts['words']),
+        'characters_per_token': counts['characters'] / n_pieces,
+        'unknown': counts['unknown'] / n_pieces,
+        'round_trip': counts['restored'] / max(1, counts['lines']),
+    }

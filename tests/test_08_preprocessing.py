@@ -116,9 +116,9 @@ def run_filter(program, folder, content, *arguments):
 @example('▂_ ▁▂')
 @example('▁가 나 ▁다')
 def test_raw_text_comes_back(chapter, text):
-    tokens = chapter.marks.get_tokens(text, is_raw=True)
+    tokens = chapter.model.get_tokens(text, is_raw=True)
 
-    assert chapter.marks.join_tokens(tokens) == normalise(text)
+    assert chapter.model.join_tokens(tokens) == normalise(text)
     assert len(tokens) == len(text.split())
     assert all(token.rfind('▁') == 0 for token in tokens)
 
@@ -127,20 +127,20 @@ def test_raw_text_comes_back(chapter, text):
 @given(texts, st.sets(st.integers(0, 40)))
 def test_cut_text_comes_back_and_is_known_as_tokens(chapter, text, cuts):
     text = normalise(text)
-    tokens = chapter.marks.cut_words(text, {cut for cut in cuts if cut < len(text)})
+    tokens = chapter.model.split_words(text, {cut for cut in cuts if cut < len(text)})
     line = ' '.join(tokens)
 
-    assert chapter.marks.join_tokens(line.split()) == text
-    assert chapter.marks.get_tokens(line) == tokens
+    assert chapter.model.join_tokens(line.split()) == text
+    assert chapter.model.get_tokens(line) == tokens
 
 
 @fuzz
 @given(texts)
 def test_escape_has_an_inverse_and_leaves_no_mark(chapter, text):
-    escaped = chapter.marks.escape(text)
+    escaped = chapter.model.escape(text)
 
     assert '▁' not in escaped
-    assert chapter.marks.unescape(escaped) == text
+    assert chapter.model.unescape(escaped) == text
 
 
 # ---- Merges
@@ -203,11 +203,12 @@ def test_merges_are_those_of_the_slow_way(chapter, counts, n_merges, min_count):
 
     assert model.merges == merges
     assert dict(zip(counts, map(list, trainer.words), strict=True)) == words
-    assert {token: model.cut(token) for token in counts} == words
+    assert {token: model.split(token) for token in counts} == words
 
 
 def test_merges_are_those_of_the_slow_way_on_the_sample(chapter):
-    counts = chapter.data_loader.count_words(FOLDER / 'sample.test.tsv', 1)
+    texts = chapter.utils.read_column(1, FOLDER / 'sample.test.tsv')
+    counts = chapter.trainer.count_words(texts, 'sample.test.tsv')
     merges, words = learn_slowly(counts, 60, 2)
 
     trainer = learn(chapter, counts, 60, 2)
@@ -243,7 +244,7 @@ def test_merges_are_applied_in_their_order(chapter, counts, word):
         symbols = [token[:2], *token[2:]] if token[0] == '▁' else list(token)
         for pair in model.merges:
             symbols = merge_slowly(symbols, pair)
-        assert model.cut(token) == symbols
+        assert model.split(token) == symbols
 
 
 def test_very_long_words_take_no_long_time(chapter):
@@ -251,9 +252,9 @@ def test_very_long_words_take_no_long_time(chapter):
     model = learn(chapter, words).get_model()
     word = ''.join(random.Random(0).choices('abc', k=100_000))
 
-    assert ''.join(model.cut('▁' + word)) == '▁' + word
+    assert ''.join(model.split('▁' + word)) == '▁' + word
     assert ''.join(model.segment(['▁' + word])) == '▁' + word
-    assert model.cut_cached.cache_info().currsize == 0
+    assert model.split_cached.cache_info().currsize == 0
 
 
 def test_cache_is_bounded(chapter):
@@ -262,7 +263,7 @@ def test_cache_is_bounded(chapter):
     for number in range(model.cache_size + 1000):
         model.segment([f'▁{number}'])
 
-    assert model.cut_cached.cache_info().currsize == model.cache_size
+    assert model.split_cached.cache_info().currsize == model.cache_size
 
 
 def test_ctrl_c_leaves_the_merges_so_far(chapter, monkeypatch, tmp_path):
@@ -294,16 +295,16 @@ def test_ctrl_c_leaves_the_merges_so_far(chapter, monkeypatch, tmp_path):
 @given(text=texts)
 @example(text='<unk> <s> </s> <pad>')
 def test_pieces_lead_back_to_the_text(chapter, model, text):
-    pieces = model.segment(chapter.marks.get_tokens(text, is_raw=True))
+    pieces = model.segment(chapter.model.get_tokens(text, is_raw=True))
 
     line = ' '.join(pieces)
     assert line.split() == line.split(' ') or not pieces
-    assert chapter.marks.join_tokens(line.split()) == normalise(text)
+    assert chapter.model.join_tokens(line.split()) == normalise(text)
 
 
 def test_pieces_have_numbers(chapter, model):
     text = '영화가 너무 재밌었다 힣'
-    pieces = model.segment(chapter.marks.get_tokens(text))
+    pieces = model.segment(chapter.model.get_tokens(text))
 
     numbers = model.encode(pieces)
 
@@ -351,7 +352,7 @@ def test_bad_text_to_learn_from(chapter, tmp_path, content, options, message):
     train_fn.write_bytes(content)
     arguments = ['--model_fn', tmp_path / 'x.pth', '--train_fn', train_fn, *options]
 
-    with pytest.raises(chapter.utils.InputError, match=message) as failure:
+    with pytest.raises(chapter.guards.InputError, match=message) as failure:
         run_here(chapter.train, *arguments)
 
     assert '\n' not in str(failure.value)
@@ -429,7 +430,7 @@ def test_every_rule_changes_something(chapter):
 def test_bad_rules(chapter, tmp_path, content, message):
     (tmp_path / 'rules.tsv').write_bytes(content)
 
-    with pytest.raises(chapter.utils.InputError, match=message) as failure:
+    with pytest.raises(chapter.guards.InputError, match=message) as failure:
         chapter.refine.read_rules(tmp_path / 'rules.tsv')
 
     assert '\n' not in str(failure.value)
@@ -440,7 +441,7 @@ def test_pattern_that_finds_nothing_in_the_text_alone(chapter, tmp_path):
     rules_fn = tmp_path / 'rules.tsv'
     rules_fn.write_text('# 1\n(?=쀍)\t!\n', encoding='utf-8')
 
-    with pytest.raises(chapter.utils.InputError, match='line 2: .* the empty string'):
+    with pytest.raises(chapter.guards.InputError, match='line 2: .* the empty string'):
         run_filter(chapter.refine, tmp_path, '가쀍'.encode(), rules_fn, '-1')
 
 
@@ -466,7 +467,7 @@ def test_any_bytes_are_rules_or_a_clear_line(chapter, tmp_path, content):
         rules = chapter.refine.read_rules(tmp_path / 'rules.tsv')
         for rule in rules:
             assert len(rule.apply('a' * 20)) <= 20 * 60
-    except chapter.utils.InputError as error:
+    except chapter.guards.InputError as error:
         assert re.match(r'.*rules.tsv, line \d+: expected ', str(error))
         assert '\n' not in str(error)
 
@@ -518,8 +519,8 @@ def test_english_tokens(chapter, text, tokens):
 def test_korean_tokens_lead_back_to_the_text(chapter, kiwi, text):
     (line,) = tokenize(chapter, [text])
 
-    assert chapter.marks.join_tokens(line.split()) == normalise(text)
-    assert chapter.marks.get_tokens(line) == line.split()
+    assert chapter.model.join_tokens(line.split()) == normalise(text)
+    assert chapter.model.get_tokens(line) == line.split()
 
 
 @fuzz
@@ -527,8 +528,8 @@ def test_korean_tokens_lead_back_to_the_text(chapter, kiwi, text):
 def test_english_tokens_lead_back_to_the_text(chapter, text):
     (line,) = tokenize(chapter, [text], 'en')
 
-    assert chapter.marks.join_tokens(line.split()) == normalise(text)
-    assert chapter.marks.get_tokens(line) == line.split()
+    assert chapter.model.join_tokens(line.split()) == normalise(text)
+    assert chapter.model.get_tokens(line) == line.split()
 
 
 @fuzz
@@ -536,13 +537,13 @@ def test_english_tokens_lead_back_to_the_text(chapter, text):
 def test_subwords_of_morphemes_lead_back_to_the_text(chapter, kiwi, model, text):
     (line,) = tokenize(chapter, [text])
 
-    pieces = model.segment(chapter.marks.get_tokens(line))
+    pieces = model.segment(chapter.model.get_tokens(line))
 
-    assert chapter.marks.join_tokens(pieces) == normalise(text)
+    assert chapter.model.join_tokens(pieces) == normalise(text)
 
 
 @pytest.mark.parametrize(
-    ('morphemes', 'cuts'),
+    ('morphemes', 'boundaries'),
     [
         ([], {0}),
         ([(0, 1), (0, 1), (1, 1)], {0, 1, 2}),
@@ -553,15 +554,15 @@ def test_subwords_of_morphemes_lead_back_to_the_text(chapter, kiwi, model, text)
         ([(0, 2), (2, 0), (2, 1)], {0, 2, 3}),
     ],
 )
-def test_morphemes_that_share_a_character_stay_together(chapter, morphemes, cuts):
+def test_morphemes_that_share_a_character_stay_together(chapter, morphemes, boundaries):
     morphemes = [SimpleNamespace(start=start, len=n) for start, n in morphemes]
 
-    found = chapter.tokenizer.get_korean_cuts(morphemes, 10)
+    found = chapter.model.get_boundaries(morphemes, 10)
 
-    assert found == {10 + cut for cut in cuts}
+    assert found == {10 + boundary for boundary in boundaries}
 
 
-def test_order_does_not_depend_on_batches(chapter, kiwi, monkeypatch):
+def test_tokens_do_not_depend_on_the_lines_before(chapter, kiwi):
     lines = (FOLDER / 'sample.test.tsv').read_text(encoding='utf-8').splitlines()
     lines = [
         line.split('\t')[1] * (1 + number % 3) for number, line in enumerate(lines)
@@ -569,10 +570,7 @@ def test_order_does_not_depend_on_batches(chapter, kiwi, monkeypatch):
     lines[7] = ''
     whole = tokenize(chapter, lines)
 
-    monkeypatch.setattr(chapter.tokenizer, 'MAX_BATCH_LENGTH', 50)
-
     assert len(whole) == len(lines)
-    assert tokenize(chapter, lines) == whole
     assert [tokenize(chapter, [line])[0] for line in lines[:10]] == whole[:10]
 
 
@@ -580,13 +578,14 @@ def test_order_does_not_depend_on_batches(chapter, kiwi, monkeypatch):
     'text', ['가' * 3000, '영화가 너무 재밌었다 ' * 300, '😀' * 1200]
 )
 def test_long_texts_are_read_in_parts(chapter, kiwi, text):
-    parts = list(chapter.tokenizer.get_parts(text))
+    parts = chapter.tokenizer.PART.findall(normalise(text))
 
     (line,) = tokenize(chapter, [text])
 
-    assert max(len(part) for _, part in parts) <= chapter.tokenizer.MAX_LENGTH
-    assert all(text[start:].startswith(part) for start, part in parts)
-    assert chapter.marks.join_tokens(line.split()) == normalise(text)
+    assert max(map(len, parts)) <= 500
+    assert ''.join(parts) == normalise(text)
+    assert len(parts) == 1 or all(len(part) > 480 for part in parts[:-1])
+    assert chapter.model.join_tokens(line.split()) == normalise(text)
     if ' ' in text:
         words = tokenize(chapter, ['영화가 너무 재밌었다'])[0]
         assert line == ' '.join([words] * 300)
@@ -635,7 +634,7 @@ def test_blank_lines_and_other_columns_stay(chapter, model_fn, tmp_path, name):
     ],
 )
 def test_bad_lines(chapter, model_fn, tmp_path, name, content, message):
-    with pytest.raises(chapter.utils.InputError, match=message):
+    with pytest.raises(chapter.guards.InputError, match=message):
         run_filter(
             getattr(chapter, name), tmp_path, content, *filter_arguments(name, model_fn)
         )
@@ -650,7 +649,7 @@ def test_any_bytes_are_text_or_a_clear_line(chapter, model_fn, tmp_path, name, c
     ]
     try:
         output = run_filter(getattr(chapter, name), tmp_path, content, *arguments)
-    except chapter.utils.InputError as error:
+    except chapter.guards.InputError as error:
         with pytest.raises(UnicodeDecodeError) as failure:
             content.decode('utf-8')
         n_lines = content[: failure.value.start].count(b'\n') + 1
@@ -661,20 +660,21 @@ def test_any_bytes_are_text_or_a_clear_line(chapter, model_fn, tmp_path, name, c
 
 
 @pytest.mark.parametrize('lang', ['ko', 'en'])
-def test_endless_text_is_read_as_it_comes(chapter, kiwi, lang):
+def test_endless_text_is_read_as_it_comes(chapter, kiwi, monkeypatch, lang):
     """A filter that read all its input first would not come to an end here."""
     lines = map('{}\t좋다'.format, itertools.count())
+    monkeypatch.setattr(chapter.utils, 'read_lines', lambda fn: lines)
 
     def change(texts):
         if lang == 'en':
             return chapter.tokenizer.tokenize_english(texts)
         return chapter.tokenizer.tokenize_korean(texts)
 
-    changed = chapter.filters.change_column(change, lines, 1)
+    changed = chapter.utils.change_column(change, 1)
 
     first = list(itertools.islice(changed, 5))
     assert [line.split('\t')[0] for line in first] == list('01234')
-    assert int(next(lines).split('\t')[0]) < 60_000
+    assert int(next(lines).split('\t')[0]) < 1_000
 
 
 def test_the_chain_gives_the_text_back(tmp_path):
@@ -841,7 +841,7 @@ def test_bad_examples(chapter, tmp_path, content, message):
     fn = tmp_path / 'rows.tsv'
     fn.write_bytes(content)
 
-    with pytest.raises(chapter.utils.InputError, match=message):
+    with pytest.raises(chapter.guards.InputError, match=message):
         chapter.data_loader.get_loader(fn, 2)
 
 
