@@ -897,3 +897,48 @@ def test_the_course_itself(tmp_path):
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.endswith('every copy is exact, every change is declared\n')
+
+
+# ---- The file that all chapters share
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """Two chapters, each with a guards.py, and the command line on them."""
+    toml = '["01_first"]\n\n["02_second"]\nparent = "01_first"\nidea = "it is later"\n'
+    (tmp_path / 'lineage.toml').write_text(toml, encoding='utf-8')
+    for name in ('01_first', '02_second'):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / 'train.py').write_text('"""A program."""\n', encoding='utf-8')
+        (folder / 'guards.py').write_text('limit = 1\n', encoding='utf-8')
+    return tmp_path
+
+
+def run_tool(root, *arguments):
+    tool = Path(__file__).parents[1] / 'tools' / 'lineage.py'
+    command = [sys.executable, tool, *arguments]
+    return subprocess.run(
+        [*command, '--root', root], capture_output=True, text=True, check=False
+    )
+
+
+def test_shared_file_needs_no_entries(shared):
+    assert run_tool(shared, 'check').returncode == 0
+    assert (
+        'The same file in all chapters' in run_tool(shared, 'show', '02_second').stdout
+    )
+
+
+@pytest.mark.parametrize('content', ['limit = 2\n', 'limit = 1  # one\n', None])
+def test_shared_file_that_differs_is_a_fault_and_is_mended(shared, content):
+    copy = shared / '02_second' / 'guards.py'
+    copy.unlink() if content is None else copy.write_text(content, encoding='utf-8')
+
+    process = run_tool(shared, 'check')
+
+    assert process.returncode == 1
+    assert process.stdout.startswith('02_second/guards.py:1: ')
+    if content is not None:
+        assert run_tool(shared, 'fix').returncode == 0
+        assert copy.read_text(encoding='utf-8') == 'limit = 1\n'

@@ -8,8 +8,8 @@ A line counts if there is code on it: comments, docstrings and blank lines are f
 The lesson is model.py, trainer.py, search.py and the function main of train.py (in 01
 also that of main.py, which is the whole program on one page). Its share is taken of the
 chapter without guards.py, fast.py, make_sample.py and prepare*.py. The limit on all
-lines includes guards.py and fast.py. New is the share of lines that are not those of the
-parents in lineage.toml, without model.py, which is the lesson.
+lines includes guards.py and fast.py. New is the share of lines that the parents in
+lineage.toml do not have, without model.py, which is the lesson.
 """
 
 import argparse
@@ -42,8 +42,14 @@ LIMITS = {
     'appendix_word2vec': None,
 }
 MIN_SHARE = 0.45
+MAX_NEW = 0.45
 GUARDS_LIMIT = 160
 UTILS_LIMIT = 90
+
+# What was reached where the numbers above could not be met. It must not become worse.
+REACHED_SHARES = {}
+REACHED_LINES = {}
+REACHED_NEW = {}
 
 NO_CODE = {
     tokenize.COMMENT,
@@ -136,7 +142,7 @@ def get_new_share(lineage, chapter):
     Returns:
         A number from 0 to 1; None for a chapter without a parent.
     """
-    if not lineage.parents(chapter):
+    if (chapter, 'parent') not in lineage.entries:
         return None
     n_lines = n_kept = 0
     for fn in sorted((ROOT / chapter).glob('*.py')):
