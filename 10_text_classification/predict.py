@@ -4,84 +4,69 @@
     python predict.py --model_fn rnn.pth cnn.pth --test_fn sample/test.tsv
     python predict.py --figure_fn words.png
 
-Reads a text a line from stdin and prints a line for each, blank ones included: the
-label, its probability and the text, separated by tabs. Several models are averaged.
-With --test_fn it prints `accuracy: 0.8650`, the F1 score and the confusion matrix of a
-file in which each line begins with the true label and a tab.
+Reads one text a line from stdin and prints one line for each, blank lines included: the
+label, its probability and the text, separated by tabs. The probabilities of several
+models are averaged. With --test_fn it prints `accuracy: 0.8650`, the F1 score and the
+confusion matrix of a file in which each line is the true label, a tab and a text.
 """
 
+import argparse
 import sys
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
-from utils import (
-    InputError,
-    batched,
-    get_argparser,
-    get_device,
-    load_checkpoint,
-    log,
-    number,
-    read_lines,
-    run,
-    save_figure,
-    use_korean_font,
-)
+from guards import InputError, get_argparser, log, number, read_lines, run
+from utils import batched, get_device
 
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_argparser('Classify texts, or score on a file.', takes_models=True)
-    p.add_argument('--test_fn', help='labelled texts to score on, instead of stdin')
-    p.add_argument(
-        '--top_k', type=number(int, 1), default=1, help='how many labels to print'
+    p = get_argparser('Classify texts, or score on a file.')
+    # The option of get_argparser() takes only one checkpoint.
+    option = p.add_argument_group('prediction', conflict_handler='resolve').add_argument
+    models = {'nargs': '+', 'default': ['model.pth']}
+    option('--model_fn', **models, help='checkpoints, whose probabilities are averaged')
+    option('--test_fn', help='labelled texts to score on, instead of stdin')
+    option('--top_k', type=number(int, 1), default=1, help='number of labels to print')
+    option('--batch_size', type=number(int, 1), default=256, help='texts a step')
+    option(
+        '--figure_fn', help='PNG of the contributions of the words of the first text'
     )
-    p.add_argument(
-        '--batch_size', type=number(int, 1), default=256, help='texts a step'
-    )
-    p.add_argument(
-        '--figure_fn', help='PNG of the words that moved the decision on the first text'
-    )
+    switch = {'action': argparse.BooleanOptionalAction, 'default': True}
+    option('--fast', **switch, help='use fast.py, which gives the same results')
     return p
 
 
 class Classifier:
-    """A checkpoint at work: from texts to the probabilities of its classes.
+    """A trained classifier: from texts to the probabilities of the classes.
 
     Arguments:
         fn: the checkpoint.
-        device: where to compute.
+        device: the device to compute on.
     """
 
     def __init__(self, fn, device):
+        from guards import load_checkpoint
         from model import get_model
-        from tokenizer import Vocabulary, load_tokenizer
+        from n_grams import NGramVocabulary
+        from subwords import load_tokenizer
 
         checkpoint = load_checkpoint(fn, '10_text_classification')
-        self.fn = fn
-        self.device = device
-        self.max_length = checkpoint['config']['max_length']
+        self.fn, self.device, self.config = fn, device, checkpoint['config']
         self.class_names = checkpoint['class_names']
         self.tokenizer = load_tokenizer(checkpoint['tokenizer'])
-        self.vocabulary = Vocabulary(**checkpoint['vocabulary'])
-        self.model = get_model(
-            checkpoint['config'],
-            len(self.class_names),
-            self.vocabulary,
-            checkpoint['encoder_config'],
-        )
+        self.vocabulary = NGramVocabulary(**checkpoint['vocabulary'])
+        sizes = len(self.class_names), self.vocabulary, checkpoint['encoder_config']
+        self.model = get_model(self.config, *sizes)
         self.model.load_state_dict(checkpoint['model'])
         self.model.to(device).eval()
-        self.is_rnn = checkpoint['config']['model'] == 'rnn'
 
     def encode(self, texts):
         """Return the token ids of each text."""
-        token_lists = self.tokenizer.cut(texts)
         return [
-            self.vocabulary.encode(tokens)[: self.max_length] for tokens in token_lists
+            self.vocabulary.encode(tokens)[: self.config['max_length']]
+            for tokens in self.tokenizer.tokenize(texts)
         ]
 
-    def predict(self, id_lists, batch_size):
+    def predict(self, id_lists, batch_size=256):
         """Return the probability of each class for each text.
 
         Returns:
@@ -92,105 +77,60 @@ class Classifier:
         from data_loader import get_loader
 
         p = torch.empty(len(id_lists), len(self.class_names))
-        if not id_lists:
-            return p
-        # The place of each text in the input instead of its class.
-        places = torch.arange(len(id_lists))
-        loader = get_loader(
-            id_lists, places, self.vocabulary.pad_id, batch_size, is_train=False
-        )
-        # A step of an LSTM is too small to be shared out; Kiwi has use for the threads.
+        # In place of its class, each text has its index.
+        indices, pad_id = range(len(id_lists)), self.vocabulary.pad_id
+        loader = get_loader(id_lists, indices, pad_id, batch_size, is_train=False)
+        # A step of an LSTM is too small for several threads: Kiwi can use the others.
         n_threads = torch.get_num_threads()
-        torch.set_num_threads(1 if self.is_rnn else n_threads)
+        torch.set_num_threads(1 if self.config['model'] == 'rnn' else n_threads)
         with torch.inference_mode():
             for x, lengths, i in loader:
                 p[i] = self.model(x.to(self.device), lengths).softmax(dim=-1).cpu()
         torch.set_num_threads(n_threads)
         return p
 
-    def get_contributions(self, text):
-        """Return how much each token of a text speaks for the class that was chosen.
-
-        The contribution of a token is its vector times the gradient of the logit with
-        respect to it: how the logit would fall, to first order, if the vector were 0
-        (Simonyan et al. 2014).
-
-        Returns:
-            The tokens, their contributions as a float tensor of shape (length,), and
-            the name of the class.
-        """
-        import torch
-
-        (ids,) = self.encode([text])
-        vectors = []
-        hook = self.model.embedding.register_forward_hook(
-            lambda layer, x, y: vectors.append(y.retain_grad() or y)
-        )
-        # cuDNN has no backward pass for a network that predicts.
-        with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
-            x = torch.tensor([ids], device=self.device)
-            y_hat = self.model(x, torch.tensor([len(ids)]))
-            y_hat.max().backward()
-        hook.remove()
-        contributions = (vectors[0] * vectors[0].grad).sum(dim=-1).squeeze(0)
-        # |contributions| = (length,)
-        tokens = [self.vocabulary.tokens[i] for i in ids]
-        return (
-            tokens,
-            contributions.detach().cpu(),
-            self.class_names[y_hat.argmax().item()],
-        )
-
 
 def load_classifiers(fns, device):
     """Load all checkpoints.
 
     Raises:
-        InputError: they have been trained for other classes.
+        InputError: they have been trained for different classes.
     """
     classifiers = [Classifier(fn, device) for fn in fns]
+    expected = classifiers[0].class_names
     for other in classifiers[1:]:
-        if other.class_names != classifiers[0].class_names:
-            raise InputError(
-                f'{other.fn}: expected the classes {classifiers[0].class_names} as in '
-                f'{fns[0]}, found {other.class_names}'
-            )
+        if other.class_names != expected:
+            found = f'as in {fns[0]}, found {other.class_names}'
+            raise InputError(f'{other.fn}: expected the classes {expected} {found}')
     return classifiers
 
 
-def run_ahead(values, n_ahead=2):
-    """Yield values, while another thread is making the next ones already."""
-    values, end = iter(values), object()
-    # Python's threads take turns; short ones, as a network waits for one every layer.
-    sys.setswitchinterval(0.0005)
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        ahead = deque(executor.submit(next, values, end) for _ in range(n_ahead))
-        while (value := ahead.popleft().result()) is not end:
-            ahead.append(executor.submit(next, values, end))
-            yield value
+def encode_chunks(classifiers, lines, chunk_size):
+    """Yield chunks of the lines, each with the token ids for each classifier."""
+    for chunk in batched(lines, chunk_size):
+        texts = [line for line in chunk if line.strip()]
+        yield chunk, [classifier.encode(texts) for classifier in classifiers]
 
 
-def predict(classifiers, lines, batch_size, chunk_size):
+def predict(classifiers, lines, config, chunk_size=2000):
     """Yield each line with its probabilities, a list; None for a blank line.
 
-    The lines are cut into tokens chunk by chunk, and while the models work on one chunk
-    the next is being cut.
-
     Arguments:
+        classifiers: what load_classifiers() returned.
         lines: an iterable of strings.
+        config: the options batch_size and fast.
+        chunk_size: the number of lines to read before they are classified.
     """
+    import fast
 
-    def encode_chunks():
-        for chunk in batched(lines, chunk_size):
-            texts = [line for line in chunk if line.strip()]
-            yield chunk, [classifier.encode(texts) for classifier in classifiers]
-
-    for chunk, encoded in run_ahead(encode_chunks()):
-        probabilities = sum(
-            classifier.predict(id_lists, batch_size)
+    chunks = encode_chunks(classifiers, lines, chunk_size)
+    for chunk, encoded in fast.run_ahead(chunks) if config.fast else chunks:
+        probabilities = [
+            classifier.predict(id_lists, config.batch_size)
             for classifier, id_lists in zip(classifiers, encoded, strict=True)
-        ) / len(classifiers)
-        rows = iter(probabilities.tolist())
+        ]
+        # |probabilities[0]| = (n_texts, n_classes)
+        rows = iter((sum(probabilities) / len(classifiers)).tolist())
         for line in chunk:
             yield line, next(rows) if line.strip() else None
 
@@ -199,13 +139,11 @@ def classify(classifiers, config):
     """Print a line for each line of stdin; return the first text."""
     is_typed = sys.stdin.isatty()
     if is_typed:
-        log('a text a line, please; Ctrl-D ends it')
-    lines = read_lines()
-    class_names = classifiers[0].class_names
-    first_text = None
-    # A person at the keyboard wants the answer at once.
+        log('type one text a line; Ctrl-D ends the input')
+    class_names, first_text = classifiers[0].class_names, None
+    # A user who types wants each answer at once.
     chunk_size = 1 if is_typed else 2000
-    for line, p in predict(classifiers, lines, config.batch_size, chunk_size):
+    for line, p in predict(classifiers, read_lines(), config, chunk_size):
         if p is None:
             print()
             continue
@@ -217,48 +155,48 @@ def classify(classifiers, config):
 
 
 def score(classifiers, config):
-    """Print how well the classifiers do on a labelled file; return its first text."""
-    import torch
-    from sklearn.metrics import confusion_matrix, f1_score
+    """Print the scores on a file of labelled texts; return its first text."""
+    from sklearn import metrics
 
     from data_loader import get_labels, read_table
 
     class_names = classifiers[0].class_names
     table = read_table(config.test_fn)
     y = get_labels(table, class_names, config.test_fn)
-    texts = table['text'].tolist()
-    p = torch.tensor(
-        [p for _, p in predict(classifiers, texts, config.batch_size, 2000)]
-    )
-    # |p| = (n_texts, n_classes)
-    y_hat = p.argmax(dim=-1)
-    # |y_hat| = (n_texts,)
+    y_hat = [p.index(max(p)) for _, p in predict(classifiers, table['text'], config)]
 
-    print(f'n_texts: {len(texts)}')
-    print(f'accuracy: {(y_hat == y).float().mean().item():.4f}')
-    print(f'f1: {f1_score(y, y_hat, average="macro"):.4f}')
+    print(f'n_texts: {len(y)}')
+    print(f'accuracy: {metrics.accuracy_score(y, y_hat):.4f}')
+    print(f'f1: {metrics.f1_score(y, y_hat, average="macro"):.4f}')
     print('confusion_matrix:')
     print('true \\ predicted', *class_names, sep='\t')
-    confusions = confusion_matrix(y, y_hat, labels=range(len(class_names)))
-    for name, counts in zip(class_names, confusions.tolist(), strict=True):
+    confusions = metrics.confusion_matrix(y, y_hat, labels=range(len(class_names)))
+    for name, counts in zip(class_names, confusions, strict=True):
         print(name, *counts, sep='\t')
-    return texts[0]
+    return table['text'].iloc[0]
 
 
 def draw_contributions(figure, classifiers, text):
-    """Draw for each classifier which tokens spoke for its decision, and which against.
+    """Draw the contributions of all tokens, for and against the decision.
 
     Arguments:
         figure: the matplotlib Figure to draw on.
+        classifiers: one plot for each.
         text: the text that was classified.
     """
+    import torch
+
+    from model import get_contributions
+
     grid = figure.subplots(1, len(classifiers), squeeze=False)
     for axes, classifier in zip(grid.flat, classifiers, strict=True):
-        tokens, contributions, label = classifier.get_contributions(text)
-        places = range(len(tokens))
-        colours = ['tab:red' if value < 0 else 'tab:blue' for value in contributions]
-        axes.barh(places, contributions, color=colours)
-        axes.set_yticks(places, tokens)
+        (ids,) = classifier.encode([text])
+        x = torch.tensor([ids], device=classifier.device)
+        y_hat, values = get_contributions(classifier.model, x, torch.tensor([len(ids)]))
+        label = classifier.class_names[y_hat.argmax().item()]
+        colours = ['tab:red' if value < 0 else 'tab:blue' for value in values[0]]
+        axes.barh(range(len(ids)), values[0].cpu(), color=colours)
+        axes.set_yticks(range(len(ids)), [classifier.vocabulary.tokens[i] for i in ids])
         axes.invert_yaxis()
         axes.set(title=f'{classifier.fn}: {label}', xlabel='against or for it')
 
@@ -267,8 +205,10 @@ def main(config):
     """Classify or score, and draw."""
     from matplotlib.figure import Figure
 
-    device = get_device(config.gpu_id)
-    classifiers = load_classifiers(config.model_fn, device)
+    from guards import save_figure
+    from utils import use_korean_font
+
+    classifiers = load_classifiers(config.model_fn, get_device(config.gpu_id))
     use = score if config.test_fn else classify
     text = use(classifiers, config)
     if config.figure_fn and text:
@@ -276,7 +216,6 @@ def main(config):
         figure = Figure(figsize=(5 * len(classifiers), 6), layout='constrained')
         draw_contributions(figure, classifiers, text)
         save_figure(figure, config.figure_fn)
-        log(f'picture: {config.figure_fn}')
 
 
 if __name__ == '__main__':

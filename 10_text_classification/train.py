@@ -9,21 +9,13 @@ This file is the table of contents: device, data, model, criterion and optimizer
 trainer, save.
 """
 
+import argparse
 from pathlib import Path
 
-from utils import (
-    check_model_fn,
-    draw_learning_curve,
-    get_argparser,
-    get_device,
-    load_last,
-    log,
-    number,
-    run,
-    set_seed,
-)
+from guards import check_model_fn, get_argparser, log, number, run
+from utils import draw_learning_curve, get_device, load_last, set_seed
 
-# Of options that are not given, what suits each network.
+# The values of options that were not given, for each network.
 DEFAULTS = {
     'tokenizer': {'rnn': 'kiwi', 'cnn': 'character', 'bert': None},
     'max_n_gram': {'rnn': 2, 'cnn': 4, 'bert': None},
@@ -42,192 +34,79 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to learn from."""
-    p = parser.add_argument_group('data')
-    p.add_argument(
-        '--train_fn',
-        default='sample/train.tsv',
-        help='texts to learn from, a line for each: label, tab, text',
+    """Add the options of the data."""
+    option, count = parser.add_argument_group('data').add_argument, number(int, 1)
+    train_help = 'training texts, one a line: label, tab, text'
+    option('--train_fn', default='sample/train.tsv', help=train_help)
+    option('--valid_fn', help='validation texts; None: a share of the training texts')
+    ratio = number(float, 0.01, 0.9)
+    option('--valid_ratio', type=ratio, default=0.1, help='this share')
+    kinds = ['kiwi', 'sentencepiece', 'space', 'character']
+    kind_help = (
+        'morphemes, subwords, at spaces, characters; None: kiwi, of cnn character'
     )
-    p.add_argument(
-        '--valid_fn', help='texts to validate on; None: a share of those of --train_fn'
-    )
-    p.add_argument(
-        '--valid_ratio',
-        type=number(float, 0.01, 0.9),
-        default=0.1,
-        help='this share, without --valid_fn',
-    )
-    p.add_argument(
-        '--tokenizer',
-        choices=['kiwi', 'sentencepiece', 'space', 'character'],
-        help='how to cut a text: Korean morphemes, subwords, what spaces separate, or '
-        'characters; None: kiwi, of cnn character',
-    )
-    p.add_argument(
-        '--min_vocab_freq',
-        type=number(int, 1),
-        default=2,
-        help='how often a token, or an n-gram, must occur to be learned',
-    )
-    p.add_argument(
+    option('--tokenizer', choices=kinds, help=kind_help)
+    freq_help = 'tokens and n-grams that occur less often are unknown'
+    option('--min_vocab_freq', type=count, default=2, help=freq_help)
+    option(
         '--max_vocab_size', type=number(int, 3), default=30000, help='tokens at most'
     )
-    p.add_argument(
-        '--max_length',
-        type=number(int, 3),
-        default=255,
-        help='tokens of a text to read, the rest is cut off',
-    )
-    p.add_argument(
-        '--cache_dir', default='cache', help='folder for texts that were cut before'
-    )
+    length_help = 'longer texts are truncated to this number of tokens'
+    option('--max_length', type=number(int, 3), default=255, help=length_help)
+    option('--cache_dir', default='cache', help='folder for the tokens of texts')
+    switch = {'action': argparse.BooleanOptionalAction, 'default': True}
+    option('--fast', **switch, help='use fast.py, which gives the same results')
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
-    p.add_argument('--n_epochs', type=number(int, 1), default=3, help='times all data')
-    p.add_argument(
-        '--batch_size',
-        type=number(int, 1),
-        default=64,
-        help='texts a step, of each process',
-    )
-    p.add_argument(
-        '--lr',
-        type=number(float, 0.0),
-        help='highest learning rate; None: 2e-3, of bert 5e-5',
-    )
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
-    p.add_argument(
-        '--early_stop',
-        type=number(int, 0),
-        default=0,
-        help='epochs without a better model after which to stop, 0: never',
-    )
-    p.add_argument('--log_dir', help='folder for TensorBoard; None: no log')
-    p.add_argument(
-        '--resume',
-        action='store_true',
-        help='go on from model.last.pth, with the same options',
-    )
-    p.add_argument(
-        '--max_grad',
-        type=number(float, 1e-6),
-        default=5.0,
-        help='norm above which gradients are clipped to it',
-    )
-    p.add_argument(
-        '--warmup_ratio',
-        type=number(float, 0.0, 1.0),
-        default=0.1,
-        help='share of the steps in which the learning rate rises; then it falls',
-    )
-    p.add_argument(
-        '--weight_decay',
-        type=number(float, 0.0),
-        help='of AdamW; None: 0.25, of bert 0.01',
-    )
-    p.add_argument(
-        '--amp',
-        choices=['off', 'bf16', 'fp16'],
-        default='off',
-        help='mixed precision: numbers of 16 bits where they do',
-    )
+    """Add the options of the training."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=3, help='passes over the data')
+    option('--batch_size', type=number(int, 1), default=64, help='texts of a process')
+    option('--lr', type=number(float, 0), help='the highest; None: 2e-3, of bert 5e-5')
+    verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
+    stop_help = 'epochs without a better model after which to stop, 0: never'
+    option('--early_stop', type=number(int, 0), default=0, help=stop_help)
+    option('--log_dir', help='folder for TensorBoard; None: no log')
+    resume_help = 'go on from model.last.pth, with the same options'
+    option('--resume', action='store_true', help=resume_help)
+    grad_help = 'gradients with a larger norm are clipped to it'
+    option('--max_grad', type=number(float, 1e-6), default=5.0, help=grad_help)
+    warmup_help = 'share of the steps in which the learning rate rises; then it falls'
+    option('--warmup_ratio', type=number(float, 0, 1), default=0.1, help=warmup_help)
+    decay_help = 'of AdamW; None: 0.25, of bert 0.01'
+    option('--weight_decay', type=number(float, 0), help=decay_help)
+    amp_help = 'mixed precision: 16 bits where possible'
+    option('--amp', choices=['off', 'bf16', 'fp16'], default='off', help=amp_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what kind of network learns."""
-    p = parser.add_argument_group('model')
-    p.add_argument(
-        '--model', choices=['rnn', 'cnn', 'bert'], default='rnn', help='its kind'
-    )
-    p.add_argument(
-        '--dropout_p',
-        type=number(float, 0.0, 0.95),
-        default=0.5,
-        help='share of the word vectors and features to blank out, not of bert',
-    )
-    p.add_argument(
-        '--word_vec_size', type=number(int, 1), default=64, help='of rnn and cnn'
-    )
-    p.add_argument(
-        '--max_n_gram',
-        type=number(int, 1),
-        help='of rnn and cnn: up to so many tokens in a row have a vector; '
-        'None: 2, of cnn 4',
-    )
-    p.add_argument(
-        '--n_gram_vec_size', type=number(int, 1), default=32, help='its size'
-    )
-    p.add_argument('--hidden_size', type=number(int, 1), default=64, help='of rnn')
-    p.add_argument('--n_layers', type=number(int, 1), default=1, help='layers of rnn')
-    p.add_argument(
-        '--window_sizes',
-        type=number(int, 1),
-        nargs='+',
-        default=[1, 2, 3, 4],
-        help='tokens that a filter of cnn sees',
-    )
-    p.add_argument(
-        '--n_filters',
-        type=number(int, 1),
-        default=64,
-        help='filters of cnn for each window size',
-    )
-    p.add_argument(
-        '--pretrained_model_name',
-        default='beomi/kcbert-base',
-        help='of bert: a model of the hub, or a folder',
-    )
-    p.add_argument(
-        '--gradient_checkpointing',
-        action='store_true',
-        help='bert in less memory, but slower',
-    )
+    """Add the options of the network."""
+    option, size = parser.add_argument_group('model').add_argument, number(int, 1)
+    option('--model', choices=['rnn', 'cnn', 'bert'], default='rnn', help='its kind')
+    p_help = 'probability that a feature is set to zero in training, not of bert'
+    option('--dropout_p', type=number(float, 0, 0.95), default=0.5, help=p_help)
+    option('--word_vec_size', type=size, default=64, help='of rnn and cnn')
+    option('--max_n_gram', type=size, help='longest n-grams; None: 2, of cnn 4')
+    option('--n_gram_vec_size', type=size, default=32, help='size of their vectors')
+    option('--hidden_size', type=size, default=64, help='of each direction of rnn')
+    option('--n_layers', type=size, default=1, help='layers of rnn')
+    windows = {'type': size, 'nargs': '+', 'default': [1, 2, 3, 4]}
+    option('--window_sizes', **windows, help='tokens that a filter of cnn reads')
+    option('--n_filters', type=size, default=64, help='of cnn, for each window size')
+    name_help = 'of bert: a model of the hub, or a folder'
+    option('--pretrained_model_name', default='beomi/kcbert-base', help=name_help)
+    memory_help = 'bert with less memory, but slower'
+    option('--gradient_checkpointing', action='store_true', help=memory_help)
 
 
 def fill_in(config):
-    """Give the options that were not given the values of DEFAULTS."""
+    """Set the options that were not given to the values of DEFAULTS."""
     for name, values in DEFAULTS.items():
         if getattr(config, name) is None:
             setattr(config, name, values[config.model])
-
-
-def get_optimizer(model, lr, weight_decay):
-    """Return AdamW, which lets matrices decay, but no biases and normalisations."""
-    from torch import optim
-
-    params = list(model.parameters())
-    groups = [
-        {'params': [p for p in params if p.dim() > 1], 'weight_decay': weight_decay},
-        {'params': [p for p in params if p.dim() <= 1], 'weight_decay': 0.0},
-    ]
-    return optim.AdamW(groups, lr, fused=True)
-
-
-def get_scheduler(optimizer, n_steps, warmup_ratio):
-    """Return a schedule in which the learning rate rises to its height, then falls."""
-    from torch import optim
-
-    n_warmup_steps = n_steps * warmup_ratio
-
-    def get_factor(step):
-        rising = (step + 1) / (n_warmup_steps + 1)
-        falling = (n_steps - step) / (n_steps - n_warmup_steps + 1)
-        return max(0.0, min(rising, falling, 1.0))
-
-    return optim.lr_scheduler.LambdaLR(optimizer, get_factor)
 
 
 def main(config):
@@ -237,7 +116,7 @@ def main(config):
 
     from data_loader import get_loaders
     from model import get_encoder_config, get_model
-    from trainer import Trainer
+    from trainer import Trainer, get_optimizer, get_scheduler
 
     fill_in(config)
     check_model_fn(config.model_fn)
@@ -266,7 +145,7 @@ def main(config):
     }
     metrics = {'accuracy': Accuracy(device=device)}
     trainer = Trainer(model, crit, optimizer, scheduler, metrics, checkpoint)
-    state = load_last(config, '10_text_classification') if config.resume else None
+    state = load_last(config, checkpoint['chapter']) if config.resume else None
     if state:
         trainer.load_state_dict(state)
     try:
@@ -275,10 +154,11 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
+        # The trainer has saved the best model.
         if trainer.history['train_loss']:
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
             draw_learning_curve(trainer.history, picture_fn)
-            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -1,42 +1,37 @@
 """The training loop on Ignite: trains any model that maps x and its lengths to y.
 
-Nothing here knows of texts or words, and that is why the later chapters copy it.
+Nothing here depends on texts or words, so the later chapters can copy it.
 """
 
 import logging
 import math
 import sys
+from operator import itemgetter
 
 import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
-from ignite.handlers import EarlyStopping, ProgressBar
-from ignite.metrics import Average, Loss
+from ignite.handlers import Checkpoint, EarlyStopping, ProgressBar, TensorboardLogger
+from ignite.handlers.param_scheduler import PiecewiseLinear
+from ignite.metrics import Loss
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_, get_total_norm
 
-from utils import (
-    InputError,
-    get_autocast,
-    get_last_fn,
-    log,
-    save_checkpoint,
-    set_seed,
-)
+from guards import InputError, is_first_process, log, save_checkpoint
+from utils import get_autocast, get_last_fn, set_seed
 
 
 class Trainer:
-    """Moves a model's parameters down the slope of a loss.
+    """Trains a model with two Ignite engines, one for training and one for validation.
 
     Arguments:
-        model: maps all but the last tensor of a batch to y_hat: x, the lengths of its
-            rows, and whatever else it reads.
-        crit: maps y_hat and that last tensor, y, to the mean loss of the batch.
+        model: maps a batch of x to y_hat.
+        crit: maps y_hat and y to the mean loss of the batch.
         optimizer: updates the parameters of the model.
-        scheduler: changes the learning rate after each step.
+        scheduler: an Ignite handler that sets the learning rate before each step.
         metrics: Ignite's metrics of y_hat and y for the validation, by name.
-        checkpoint: what the checkpoints hold beside the model; its 'config' are the
-            options of the command line.
+        checkpoint: what the checkpoints contain besides the model; its 'config' are the
+            options seed, n_epochs, early_stop, verbose, log_dir and model_fn.
     """
 
     def __init__(self, model, crit, optimizer, scheduler, metrics, checkpoint):
@@ -47,40 +42,37 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.checkpoint = checkpoint
         self.config = checkpoint['config']
+
+        # Mixed precision: fp16 needs a scaler
         is_fp16 = self.config['amp'] == 'fp16'
         if is_fp16 and self.device.type == 'cpu':
             raise InputError('--amp fp16: needs a GPU; the CPU has bf16')
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
-        # The lowest validation loss so far, and the losses of all epochs by name.
-        self.best_loss = math.inf
-        self.history = {'train_loss': [], 'valid_loss': []}
-        self.writer = None
-
-        # Several processes: their gradients are averaged during backward.
+        # Several processes: their gradients are averaged during backward
         is_alone = idist.get_world_size() == 1
         self.network = model if is_alone else DistributedDataParallel(model)
 
-        # An engine calls its step for every batch of a loader.
+        # An engine calls its step for each batch of a loader.
         self.trainer = Engine(self._train_step)
         self.validator = Engine(self._valid_step)
         self._attach_metrics(metrics)
-        self._attach_handlers()
+        self._create_handlers()
 
     def _train_step(self, engine, batch):
-        """Take one step down the slope, and report its loss and gradient."""
+        """Take one gradient step, and report its loss and the norm of its gradient."""
         self.model.train()
 
-        # Move
+        # Move: packing needs the lengths on the CPU
         x, lengths, y = batch
         x, y = x.to(self.device), y.to(self.device)
 
-        # Forward: the loss is a sum, for which half precision is too coarse
+        # Forward: the loss is a sum, so it is computed in full precision
         with get_autocast(self.device, self.config['amp']):
             y_hat = self.network(x, lengths)
         loss = self.crit(y_hat.float(), y)
 
-        # Backward: scaled up, since the small gradients would be 0 in fp16
+        # Backward: scaled up, because small gradients would be 0 in fp16
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
 
@@ -88,76 +80,62 @@ class Trainer:
         self.scaler.unscale_(self.optimizer)
         grad_norm = clip_grad_norm_(self.model.parameters(), self.config['max_grad'])
 
-        # Step: left out if a gradient has overflowed
+        # Step: skipped if a gradient has overflowed in fp16
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.scheduler.step()
 
-        # Report: tensors, since a number would have to wait for the device
-        return {'loss': loss.detach(), 'n_samples': len(x), '|grad|': grad_norm}
+        # Report: tensors, because a Python number would have to wait for the device
+        return {'loss': loss.detach(), 'y': y, '|grad|': grad_norm}
 
     @torch.no_grad()
     def _valid_step(self, engine, batch):
         """Predict, and leave y_hat and y to the metrics."""
         self.model.eval()
         x, lengths, y = batch
-        x, y = x.to(self.device), y.to(self.device)
         with get_autocast(self.device, self.config['amp']):
-            y_hat = self.model(x, lengths)
-        return y_hat.float(), y
+            y_hat = self.model(x.to(self.device), lengths)
+        return y_hat.float(), y.to(self.device)
 
     def _attach_metrics(self, metrics):
-        """Let the engines average over an epoch: each sample counts the same."""
-        sample_losses = Average(
-            lambda output: output['loss'].expand(output['n_samples'], 1),
-            device=self.device,
-        )
-        sample_losses.attach(self.trainer, 'loss')
-        Loss(self.crit, device=self.device).attach(self.validator, 'loss')
+        """Attach the means over all samples of an epoch, and keep the losses."""
+        # The training step has computed the loss: Loss only has to average it.
+        get_loss, inputs = lambda loss, y: loss, itemgetter('loss', 'y')
+        Loss(get_loss, inputs, device=self.device).attach(self.trainer, 'train_loss')
+        Loss(self.crit, device=self.device).attach(self.validator, 'valid_loss')
         for name, metric in metrics.items():
-            metric.attach(self.validator, name)
+            metric.attach(self.validator, f'valid_{name}')
 
-    def _attach_handlers(self):
-        """Say what happens during an epoch and after it."""
-        # An exception is reported by whoever catches it.
-        logging.getLogger('ignite').setLevel(logging.CRITICAL)
+        # The losses of all epochs belong to the state of the engine.
+        self.trainer.state.history = {'train_loss': [], 'valid_loss': []}
+        self.trainer.state_dict_user_keys.append('history')
 
-        some_iterations = Events.ITERATION_COMPLETED(every=20)
-        self.trainer.add_event_handler(
-            some_iterations,
-            lambda engine: self._check_loss(engine.state.output['loss'].item()),
-        )
-        is_first = idist.get_rank() == 0
-        if self.config['verbose'] == 2 and sys.stderr.isatty() and is_first:
-            bar = ProgressBar()
-            bar.attach(self.trainer, None, self._get_norms, some_iterations)
+    def _create_handlers(self):
+        """Create early stopping, and what saves the best model and the last state."""
+        # The lower the validation loss, the higher the score.
+        get_score = Checkpoint.get_default_score_fn('valid_loss', -1.0)
+        patience = self.config['early_stop'] or sys.maxsize
+        self.early_stopping = EarlyStopping(patience, get_score, self.trainer)
 
-        self.early_stopping = EarlyStopping(
-            patience=self.config['early_stop'] or sys.maxsize,
-            score_function=lambda engine: -engine.state.metrics['loss'],
-            trainer=self.trainer,
-        )
-        self.early_stopping.logger.setLevel(logging.CRITICAL)
-        self.validator.add_event_handler(Events.COMPLETED, self.early_stopping)
-
-    def _get_norms(self, output):
-        """Return what is worth watching of a step: its loss, and two norms."""
-        param_norm = get_total_norm([p.detach() for p in self.model.parameters()])
-        return {
-            'loss': output['loss'],
-            '|param|': param_norm,
-            '|grad|': output['|grad|'],
+        # A Checkpoint with a score saves the best model, one without each last state.
+        options = {'save_handler': self._save, 'filename_pattern': '{name}'}
+        best = {'best': {'model': self.model}}
+        self.best = Checkpoint(best, score_function=get_score, **options)
+        # The next epoch depends on the states of these objects, and on nothing else.
+        self.to_save = {
+            'model': self.model,
+            'optimizer': self.optimizer,
+            'scaler': self.scaler,
+            'trainer': self.trainer,
+            'early_stopping': self.early_stopping,
+            'best': self.best,
         }
+        self.last = Checkpoint({'last': self.to_save}, **options)
 
-    def _check_loss(self, loss):
-        """Stop before a loss that is not a number spoils what has been saved."""
-        # What fp16 overflows is the scaler's business: it leaves out the step, halves
-        # its scale, and has nothing left to halve if this goes on.
-        is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
-        if not math.isfinite(loss) and not is_overflow:
-            state = self.trainer.state
-            where = f'epoch {state.epoch}, iteration {state.iteration}'
-            raise InputError(f'loss={loss} in {where}: lower --lr')
+    def _save(self, state, name, metadata):
+        """Save the state dicts that a Checkpoint named best or last has collected."""
+        fn = self.config['model_fn']
+        fn = get_last_fn(fn) if name == 'last' else fn
+        save_checkpoint(self.checkpoint | state, fn)
 
     def train(self, train_loader, valid_loader):
         """Run the epochs that are left, and validate and save after each.
@@ -176,76 +154,117 @@ class Trainer:
         if state.epoch_length not in (None, len(train_loader)):
             raise InputError(f'expected {state.epoch_length} batches of data as before')
 
-        if self.config['log_dir'] and idist.get_rank() == 0:
-            from torch.utils.tensorboard import SummaryWriter
-
-            log_dir = self.config['log_dir']
-            self.writer = SummaryWriter(log_dir, purge_step=state.epoch + 1)
-        start_of_epoch, end_of_epoch = Events.EPOCH_STARTED, Events.EPOCH_COMPLETED
-        self.trainer.add_event_handler(start_of_epoch, self._start_epoch, train_loader)
-        self.trainer.add_event_handler(end_of_epoch, self._end_epoch, valid_loader)
+        self._attach_handlers(valid_loader)
         self.trainer.run(train_loader, max_epochs=n_epochs)
         if self.early_stopping.counter >= patience:
             log(f'no better model since epoch {state.epoch - patience}: stopped early')
 
-    def _start_epoch(self, engine, train_loader):
-        """Let all that is random in an epoch follow from seed, epoch and process."""
+    def _attach_handlers(self, valid_loader):
+        """Attach what happens at the events of the training, in the order of calls.
+
+        An epoch is reported before it is saved, because a saved epoch is not run again.
+        The best model is saved before the last state, which contains its score.
+        """
+        # Exceptions are reported by run(), in guards.py.
+        for logger in (logging.getLogger('ignite'), self.early_stopping.logger):
+            logger.setLevel(logging.CRITICAL)
+
+        attach, config = self.trainer.add_event_handler, self.config
+        attach(Events.EPOCH_STARTED, self._start_epoch)
+        attach(Events.ITERATION_STARTED, self.scheduler)
+        some_iterations = Events.ITERATION_COMPLETED(every=20)
+        attach(some_iterations, self._check_step)
+        if config['verbose'] == 2 and sys.stderr.isatty() and is_first_process():
+            ProgressBar().attach(self.trainer, None, self._get_norms, some_iterations)
+
+        attach(Events.EPOCH_COMPLETED, self._validate, valid_loader)
+        attach(Events.EPOCH_COMPLETED, self.early_stopping)
+        if config['verbose'] > 0:
+            attach(Events.EPOCH_COMPLETED, self._report)
+        if config['log_dir'] and is_first_process():
+            first_step = self.trainer.state.epoch + 1
+            logger = TensorboardLogger(config['log_dir'], purge_step=first_step)
+            logger.attach(self.trainer, self._log_scalars, Events.EPOCH_COMPLETED)
+        attach(Events.EPOCH_COMPLETED, self.best)
+        attach(Events.EPOCH_COMPLETED, self.last)
+
+    def _start_epoch(self, engine):
+        """Set the seeds of an epoch, which are the same for a resumed training."""
         epoch, n_processes = engine.state.epoch, idist.get_world_size()
-        train_loader.batch_sampler.set_epoch(epoch)
+        engine.state.dataloader.batch_sampler.set_epoch(epoch)
         set_seed(self.config['seed'] + epoch * n_processes + idist.get_rank())
 
-    def _end_epoch(self, engine, valid_loader):
-        """Validate, report and save."""
-        valid_metrics = self.validator.run(valid_loader).metrics
-        train_loss = engine.state.metrics['loss'].item()
-        valid_loss = valid_metrics['loss']
-        self._check_loss(train_loss + valid_loss)
+    def _check_step(self, engine):
+        """Check the loss: not after each step, because it waits for the device."""
+        self._check_loss(engine.state.output['loss'].item())
 
-        # Report: before saving, since an epoch that was saved is not run again
-        report = {'train_loss': train_loss}
-        report |= {f'valid_{name}': value for name, value in valid_metrics.items()}
-        report |= self._get_norms(engine.state.output)
-        del report['loss']
-        epoch = engine.state.epoch
-        if self.config['verbose'] > 0:
-            values = ' '.join(f'{name}={value:.4f}' for name, value in report.items())
-            log(f'epoch {epoch}/{engine.state.max_epochs}: {values}')
-        if self.writer:
-            for name, value in report.items():
-                self.writer.add_scalar(name, value, epoch)
-            self.writer.flush()
+    def _check_loss(self, loss):
+        """Stop before a loss that is not a number spoils what has been saved."""
+        # If fp16 overflows, the scaler skips the step and halves its scale. If that
+        # does not help, the scale falls below 1.
+        is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
+        if not math.isfinite(loss) and not is_overflow:
+            state = self.trainer.state
+            where = f'epoch {state.epoch}, iteration {state.iteration}'
+            raise InputError(f'loss={loss} in {where}: lower --lr')
 
-        # Save: the best model first, so that a best loss always has its model
-        fn = self.config['model_fn']
-        if valid_loss < self.best_loss:
-            self.best_loss = valid_loss
-            save_checkpoint(self.checkpoint | {'model': self.model.state_dict()}, fn)
-        self.history['train_loss'].append(train_loss)
-        self.history['valid_loss'].append(valid_loss)
-        save_checkpoint(self.checkpoint | self.state_dict(), get_last_fn(fn))
+    def _get_norms(self, output):
+        """Return the loss of a step, and the norms of all parameters and gradients."""
+        norm = get_total_norm([p.detach() for p in self.model.parameters()])
+        return {'loss': output['loss'], '|param|': norm, '|grad|': output['|grad|']}
 
-    def state_dict(self):
-        """Return all that the next epoch depends on."""
-        return {
-            'model': self.model.state_dict(),
-            'optimizer': self.optimizer.state_dict(),
-            'scheduler': self.scheduler.state_dict(),
-            'scaler': self.scaler.state_dict(),
-            'early_stopping': dict(self.early_stopping.state_dict()),
-            'epoch': self.trainer.state.epoch,
-            'epoch_length': self.trainer.state.epoch_length,
-            'best_loss': self.best_loss,
-            'history': self.history,
-        }
+    def _validate(self, engine, valid_loader):
+        """Add the validation's metrics and the norms to the metrics of the epoch."""
+        metrics = engine.state.metrics
+        metrics |= self.validator.run(valid_loader).metrics
+        self._check_loss(metrics['train_loss'] + metrics['valid_loss'])
+        norms = self._get_norms(engine.state.output)
+        metrics |= {name: norms[name] for name in ('|param|', '|grad|')}
+        for name, losses in self.history.items():
+            losses.append(metrics[name])
+
+    def _report(self, engine):
+        """Print one line for an epoch."""
+        state, metrics = engine.state, engine.state.metrics
+        values = ' '.join(f'{name}={value:.4f}' for name, value in metrics.items())
+        log(f'epoch {state.epoch}/{state.max_epochs}: {values}')
+
+    def _log_scalars(self, engine, logger, event_name):
+        """Write the metrics of an epoch for TensorBoard."""
+        for name, value in engine.state.metrics.items():
+            logger.add_scalar(name, value, engine.state.epoch)
+        logger.flush()
+
+    @property
+    def history(self):
+        """The losses of all epochs: a list for train_loss, and one for valid_loss."""
+        return self.trainer.state.history
 
     def load_state_dict(self, state):
-        """Go back to where state_dict() was called."""
-        self.model.load_state_dict(state['model'])
-        self.optimizer.load_state_dict(state['optimizer'])
-        self.scheduler.load_state_dict(state['scheduler'])
-        self.scaler.load_state_dict(state['scaler'])
-        self.early_stopping.load_state_dict(state['early_stopping'])
-        position = {name: state[name] for name in ('epoch', 'epoch_length')}
-        self.trainer.load_state_dict(position | {'max_epochs': state['epoch']})
-        self.best_loss = state['best_loss']
-        self.history = state['history']
+        """Resume from the state that the last checkpoint has saved."""
+        Checkpoint.load_objects(self.to_save, state)
+        # The schedule depends on the options and on the number of steps alone.
+        self.scheduler.event_index = self.trainer.state.iteration
+
+
+def get_optimizer(model, lr, weight_decay):
+    """Return AdamW with weight decay for matrices, not for biases and normalisation."""
+    params = list(model.parameters())
+    groups = [
+        {'params': [p for p in params if p.dim() > 1], 'weight_decay': weight_decay},
+        {'params': [p for p in params if p.dim() <= 1], 'weight_decay': 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr, fused=True)
+
+
+def get_scheduler(optimizer, n_steps, warmup_ratio):
+    """Return a linear warm-up of the learning rate, and a linear decay to zero.
+
+    Arguments:
+        optimizer: its learning rate is the highest one.
+        n_steps: the number of gradient steps of the whole training.
+        warmup_ratio: the share of them in which the learning rate rises.
+    """
+    lr, n_warmup_steps = optimizer.defaults['lr'], round(n_steps * warmup_ratio)
+    start, peak, end = lr / (n_warmup_steps + 1), (n_warmup_steps, lr), (n_steps, 0.0)
+    return PiecewiseLinear(optimizer, 'lr', [(0, start), peak, end])

@@ -1,14 +1,12 @@
 """The data: labelled texts, as batches of token ids with padding."""
 
-from collections import Counter
-
 import pandas as pd
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from guards import InputError, log, read_lines
-from tokenizer import Tokenizer, Vocabulary
+from tokenizer import Tokenizer, Vocabulary, get_vocabulary
 
 
 def read_table(fn):
@@ -58,7 +56,7 @@ def get_class_names(table, fn):
 
 
 def get_labels(table, class_names, fn):
-    """Return the class of each text, a long tensor of shape (n_texts,).
+    """Return the number of the class of each text, a list.
 
     Raises:
         InputError: a label is none of the class names.
@@ -68,7 +66,7 @@ def get_labels(table, class_names, fn):
         line = table.index[y < 0][0]
         found = f'expected a label of {class_names}, found {table["label"][line]!r}'
         raise InputError(f'{fn}, line {line}: {found}')
-    return torch.tensor(y, dtype=torch.long)
+    return y.tolist()
 
 
 def split_table(table, valid_ratio, seed):
@@ -79,35 +77,24 @@ def split_table(table, valid_ratio, seed):
     return table.iloc[indices[n_valid:]], table.iloc[indices[:n_valid]]
 
 
-def get_vocabulary(words, min_freq=1, specials=()):
-    """Return words in the order of their ids: the most frequent ones first.
-
-    Words with the same count are in the order of Unicode, so that the ids do not depend
-    on the order of the lines.
-    """
-    counts = Counter(words)
-    frequent = [word for word in counts if counts[word] >= min_freq]
-    frequent.sort(key=lambda word: (-counts[word], word))
-    return [*specials, *(word for word in frequent if word not in specials)]
-
-
 class TextDataset(Dataset):
     """Texts as token ids, and their classes.
 
     Arguments:
         id_lists: the token ids of each text, none of them empty.
-        y: a long tensor of shape (n_texts,), the classes.
+        y: the class of each text, a list of numbers.
         pad_id: the id of the padding.
     """
 
     def __init__(self, id_lists, y, pad_id):
-        self.id_lists, self.y, self.pad_id = id_lists, y, pad_id
+        self.texts = [torch.tensor(ids) for ids in id_lists]
+        self.y, self.pad_id = y, pad_id
 
     def __len__(self):
-        return len(self.id_lists)
+        return len(self.texts)
 
     def __getitem__(self, index):
-        return torch.tensor(self.id_lists[index]), self.y[index]
+        return self.texts[index], self.y[index]
 
     def collate(self, samples):
         """Make a batch of samples: shorter texts are padded to the longest one.
@@ -118,11 +105,11 @@ class TextDataset(Dataset):
             y: a long tensor of shape (batch_size,).
         """
         texts, y = zip(*samples, strict=True)
-        lengths = torch.tensor([len(ids) for ids in texts])
+        lengths = torch.tensor([len(text) for text in texts])
         # |lengths| = (batch_size,)
         x = pad_sequence(texts, batch_first=True, padding_value=self.pad_id)
         # |x| = (batch_size, length)
-        return x, lengths, torch.stack(y)
+        return x, lengths, torch.tensor(y)
 
 
 def get_loader(id_lists, y, pad_id, batch_size, is_train):
@@ -143,9 +130,8 @@ def get_loaders(config):
     tokenizer = Tokenizer(config.tokenizer)
     tokens = [list(tokenizer.tokenize(part['text'])) for part in tables]
     words = [word for text in tokens[0] for word in text]
-    vocabulary = Vocabulary(
-        get_vocabulary(words, config.min_vocab_freq, ['<pad>', '<unk>'])
-    )
+    specials = ['<pad>', '<unk>']
+    vocabulary = Vocabulary(get_vocabulary(words, config.min_vocab_freq, specials))
     train_loader, valid_loader = (
         get_loader(
             [vocabulary.encode(text) for text in texts],

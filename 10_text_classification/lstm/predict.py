@@ -58,8 +58,7 @@ class Classifier:
 
         p = torch.empty(len(id_lists), len(self.class_names))
         # In place of its class, each text has its index.
-        indices = torch.arange(len(id_lists))
-        pad_id = self.vocabulary.pad_id
+        indices, pad_id = range(len(id_lists)), self.vocabulary.pad_id
         loader = get_loader(id_lists, indices, pad_id, batch_size, is_train=False)
         with torch.inference_mode():
             for x, lengths, i in loader:

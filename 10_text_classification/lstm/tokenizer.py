@@ -1,5 +1,7 @@
 """From text to tokens, and from tokens to ids, the numbers that a network reads."""
 
+from collections import Counter
+
 
 class Tokenizer:
     """Splits texts into tokens.
@@ -27,6 +29,18 @@ class Tokenizer:
     def state_dict(self):
         """Return plain data: Tokenizer(**state) makes the tokenizer again."""
         return {'kind': self.kind}
+
+
+def get_vocabulary(words, min_freq=1, specials=()):
+    """Return words in the order of their ids: the most frequent ones first.
+
+    Words with the same count are in the order of Unicode, so that the ids do not depend
+    on the order of the lines.
+    """
+    counts = Counter(words)
+    frequent = [word for word in counts if counts[word] >= min_freq]
+    frequent.sort(key=lambda word: (-counts[word], word))
+    return [*specials, *(word for word in frequent if word not in specials)]
 
 
 class Vocabulary:
