@@ -1,6 +1,6 @@
-"""The training: gensim runs the loop, and what happens after each epoch hangs on it.
+"""The training: gensim runs the loop, and calls the trainer after each epoch.
 
-Nothing here knows of n-grams: it trains any model of gensim's Word2Vec family.
+Nothing here depends on n-grams: it trains any model of gensim's Word2Vec family.
 """
 
 import math
@@ -10,12 +10,12 @@ import torch
 from gensim.models.callbacks import CallbackAny2Vec
 from tqdm import tqdm
 
+from guards import InputError, log
 from model import get_loss, save_model
-from utils import InputError, log
 
 
 class Sentences:
-    """Sentences that move a progress bar on when they are read.
+    """Sentences that advance a progress bar when they are read.
 
     Arguments:
         sentences: lists of words.
@@ -27,9 +27,8 @@ class Sentences:
         self.is_silent = verbose < 2 or not sys.stderr.isatty()
 
     def __iter__(self):
-        yield from tqdm(
-            self.sentences, disable=self.is_silent, leave=False, unit=' sentences'
-        )
+        options = {'unit': ' sentences', 'leave': False, 'disable': self.is_silent}
+        yield from tqdm(self.sentences, **options)
 
 
 class Trainer(CallbackAny2Vec):
@@ -70,11 +69,9 @@ class Trainer(CallbackAny2Vec):
         """Measure the loss, report and save: gensim calls this after each epoch."""
         # A word's input vector is the mean of its own and its n-grams' vectors.
         model.wv.adjust_vectors()
-        vectors = (model.wv.vectors, model.syn1neg)
-        valid_loss = get_loss(
-            *(torch.from_numpy(matrix).to(self.device) for matrix in vectors),
-            *self.examples,
-        )
+        matrices = [model.wv.vectors, model.syn1neg]
+        vectors = [torch.from_numpy(matrix).to(self.device) for matrix in matrices]
+        valid_loss = get_loss(*vectors, *self.examples)
         epoch = len(self.history['valid_loss']) + 1
         if not math.isfinite(valid_loss):
             raise InputError(f'loss={valid_loss} in epoch {epoch}: lower --lr')

@@ -12,6 +12,7 @@ import torch
 from attacks import run_here, run_quickly
 from chapters import copy_chapter, importable, load_chapter, run
 from gensim.models.fasttext import load_facebook_model
+from gensim.test.utils import datapath
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +45,7 @@ def vectors(chapter, model_fn):
 
 def make_config(**changes):
     config = {'model': 'skipgram', 'window': 2, 'n_negatives': 3, 'sample': 0.0}
-    config |= {'seed': 0, 'train_fn': None, 'column': None, 'lang': 'en'}
+    config |= {'seed': 0, 'train_fn': None, 'column': -1, 'lang': 'en'}
     return SimpleNamespace(**config | {'valid_ratio': 0.5} | changes)
 
 
@@ -132,7 +133,7 @@ HEADER_SIZE = struct.calcsize('<14id')
 def test_sizes_that_do_not_agree(chapter, model_fn, tmp_path, place, value):
     (tmp_path / 'x.pth').write_bytes(damage(model_fn.read_bytes(), place, value))
 
-    with pytest.raises(chapter.utils.InputError, match='expected a checkpoint of 09_'):
+    with pytest.raises(chapter.guards.InputError, match='expected a checkpoint of 09_'):
         chapter.model.load_vectors(tmp_path / 'x.pth')
 
 
@@ -160,7 +161,7 @@ def test_any_damage(chapter, model_fn, tmp_path_factory, changes):
 
     try:
         vectors = chapter.model.load_vectors(fn)
-    except chapter.utils.InputError as error:
+    except chapter.guards.InputError as error:
         assert str(error).startswith(f'{fn}: expected a checkpoint of {NAME}')
     else:
         assert len(vectors.vectors) == len(vectors.index_to_key)
@@ -217,10 +218,10 @@ def test_long_sentences_are_cut_where_gensim_would_drop_words(chapter, tmp_path)
 
 
 @settings(max_examples=N_EXAMPLES, deadline=None)
-@given(st.binary(max_size=200), st.sampled_from([None, 0, 1]))
-@example(b'\xff\n', None)
+@given(st.binary(max_size=200), st.sampled_from([-1, 0, 1]))
+@example(b'\xff\n', -1)
 @example(b'a\tb\nc\td\n', 1)
-@example(b'a b\r\nc\0d\xe2\x80\xa8e\n', None)
+@example(b'a b\r\nc\0d\xe2\x80\xa8e\n', -1)
 def test_any_bytes_are_sentences_or_a_clear_line(
     chapter, tmp_path_factory, content, column
 ):
@@ -229,7 +230,7 @@ def test_any_bytes_are_sentences_or_a_clear_line(
         parts = chapter.data_loader.load_sentences(
             make_config(train_fn=fn, column=column)
         )
-    except chapter.utils.InputError as error:
+    except chapter.guards.InputError as error:
         assert str(error).startswith(f'{fn}')
         assert '\n' not in str(error)
         return
@@ -247,14 +248,14 @@ def test_any_bytes_are_sentences_or_a_clear_line(
         (b'a b\nc \xff d\n', (), 'line 2: expected UTF-8, byte 3 is not'),
         (b'a\tb\nc\n', ('--column', 1), 'line 2: expected a column 1'),
         (b'a b\nc d\ne f\n', ('--min_count', 9), '--min_count 9'),
-        (b'a\na\na\nb\nb\nb\n', ('--min_count', 1), 'known words beside one another'),
+        (b'a\na\na\nb\nb\nb\n', ('--min_count', 1), 'neighbouring known words'),
     ],
 )
 def test_bad_texts(chapter, tmp_path, content, options, message):
     fn = tmp_path / 'missing.txt' if content is None else write_text(tmp_path, content)
     model = ('--model_fn', tmp_path / 'x.pth', *TINY)
 
-    with pytest.raises(chapter.utils.InputError, match=message):
+    with pytest.raises(chapter.guards.InputError, match=message):
         run_here(chapter.train, *model, '--train_fn', fn, *options)
 
     assert not (tmp_path / 'x.pth').exists()
@@ -266,7 +267,7 @@ def test_bad_texts(chapter, tmp_path, content, options, message):
 def test_noise_is_a_distribution_that_rare_words_are_part_of(chapter):
     counts = torch.tensor([10_000, 100, 1])
 
-    noise_p = chapter.data_loader.get_noise_p(counts)
+    noise_p = chapter.model.get_noise_p(counts)
 
     expected = np.array([10_000**0.75, 100**0.75, 1])
     np.testing.assert_allclose(noise_p, expected / expected.sum())
@@ -275,11 +276,11 @@ def test_noise_is_a_distribution_that_rare_words_are_part_of(chapter):
 def test_frequent_words_become_rarer(chapter):
     counts = torch.tensor([900, 90, 10])
 
-    keep_p = chapter.data_loader.get_keep_p(counts, 0.01)
+    keep_p = chapter.model.get_keep_p(counts, 0.01)
 
     expected = [(0.01 / f) ** 0.5 + 0.01 / f for f in (0.9, 0.09)]
     np.testing.assert_allclose(keep_p, [*expected, 1], rtol=1e-6)
-    assert chapter.data_loader.get_keep_p(counts, 0).tolist() == [1, 1, 1]
+    assert chapter.model.get_keep_p(counts, 0).tolist() == [1, 1, 1]
 
 
 SENTENCES = [['a', 'b', 'c', '?', 'd'], ['?'], ['d', 'a']]
@@ -293,7 +294,7 @@ def test_examples_are_what_lies_in_the_windows(chapter, monkeypatch, model):
     )
     counts = dict.fromkeys('abcd', 5)
 
-    x, y, noise = chapter.data_loader.get_examples(
+    x, y, noise = chapter.model.get_examples(
         SENTENCES, counts, make_config(model=model)
     )
 
@@ -410,7 +411,7 @@ def test_unknown_words_are_known_by_their_ngrams(
 @example('$x$ _y_')
 def test_any_question_has_one_line_of_an_answer(chapter, vectors, question):
     text, words = (
-        chapter.predict.answer(vectors, question, 3)
+        chapter.model.answer(vectors, question, 3)
         if question.split()
         else (
             'blank',
@@ -419,7 +420,7 @@ def test_any_question_has_one_line_of_an_answer(chapter, vectors, question):
     )
 
     assert len(text.splitlines()) == 1
-    assert all(chapter.predict.find_word(vectors, word) is not None for word in words)
+    assert all(chapter.model.find_word(vectors, word) is not None for word in words)
 
 
 def test_a_line_in_a_line_out(model_fn, tmp_path):
@@ -437,7 +438,7 @@ def test_tests_are_those_of_gensim(chapter, model_fn, vectors, capsys):
     run_here(chapter.predict, '--model_fn', model_fn, '--evaluate')
 
     scores = dict(line.split(': ') for line in capsys.readouterr().out.splitlines())
-    fn = chapter.data_loader.find_gensim_file('wordsim353.tsv')
+    fn = datapath('wordsim353.tsv')
     with open(fn, encoding='utf-8') as file:
         rows = [line.lower().split('\t') for line in file if not line.startswith('#')]
     known = [row for row in rows if all(w in vectors.key_to_index for w in row[:2])]
@@ -492,5 +493,5 @@ def test_silence(tmp_path):
 
     assert process.stdout == ''
     lines = process.stderr.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ['1760', 'saved:']
+    assert [line.split()[0] for line in lines[1:]] == ['1760', 'saved:', 'picture:']
     assert io.StringIO(process.stderr).readline().endswith('words to train on\n')
