@@ -177,29 +177,6 @@ def read_colour_picture(fn, image_size):
     return pil_to_tensor(Image.alpha_composite(paper, image).convert('RGB'))
 
 
-def find_pictures(data_dir):
-    """List the pictures of a folder that contains a folder for each class.
-
-    Returns:
-        torchvision's ImageFolder, and the classes of its pictures as a long tensor of
-        shape (n_images,).
-
-    Raises:
-        InputError: there are fewer than two classes, or fewer than three pictures of a
-            class.
-    """
-    missing = f'{data_dir}: expected a folder for each class, with pictures'
-    with input_errors(missing, OSError):
-        folder = ImageFolder(data_dir)
-    y = torch.tensor(folder.targets)
-    # |y| = (n_images,)
-    counts = dict(zip(folder.classes, y.bincount().tolist(), strict=True))
-    if len(counts) < 2 or min(counts.values()) < 3:
-        expected = 'expected two classes or more, of 3 pictures or more'
-        raise InputError(f'{data_dir}: {expected}, found {counts}')
-    return folder, y
-
-
 def load_folder(data_dir, image_size, is_train=True):
     """Load the pictures of a folder that contains a folder for each class.
 
@@ -212,11 +189,18 @@ def load_folder(data_dir, image_size, is_train=True):
         class_names: the names of the folders.
 
     Raises:
-        InputError: there are too few pictures.
+        InputError: there are fewer than two classes, or too few pictures.
     """
-    folder, y = find_pictures(data_dir)
-    n_test = max(len(folder.classes), round(len(y) / 5))
-    test, train = choose_stratified(y, n_test, seed=0)
+    missing = f'{data_dir}: expected a folder for each class, with pictures'
+    with input_errors(missing, OSError):
+        folder = ImageFolder(data_dir)
+    y = torch.tensor(folder.targets)
+    # |y| = (n_images,)
+    counts = dict(zip(folder.classes, y.bincount().tolist(), strict=True))
+    if len(counts) < 2 or min(counts.values()) < 3:
+        expected = 'expected two classes or more, of 3 pictures or more'
+        raise InputError(f'{data_dir}: {expected}, found {counts}')
+    test, train = choose_stratified(y, max(len(counts), round(len(y) / 5)), seed=0)
 
     images, labels = [], []
     indices = (train if is_train else test).sort().values.tolist()
@@ -227,17 +211,19 @@ def load_folder(data_dir, image_size, is_train=True):
             labels.append(label)
         except InputError as error:
             log(f'warning: {error}; left out')
-    if len(set(labels)) < (len(folder.classes) if is_train else 1):
-        expected = 'expected pictures of each class that can be read'
-        raise InputError(f'{data_dir}: {expected}')
+    if len(set(labels)) < (len(counts) if is_train else 1):
+        raise InputError(
+            f'{data_dir}: expected pictures of each class that can be read'
+        )
     return torch.stack(images), torch.tensor(labels), folder.classes
 
 
-def load_images(config, is_train=True):
+def load_images(config, is_train=True, class_names=None):
     """Load the images of a dataset.
 
     Arguments:
         config: a dict of the options dataset, data_dir and image_size.
+        class_names: the classes that a folder must have; None: any.
 
     Returns:
         x: a tensor of shape (n_images, n_channels, height, width): floats from 0 to 1,
@@ -246,13 +232,17 @@ def load_images(config, is_train=True):
         class_names: the names of the classes.
 
     Raises:
-        InputError: the files can't be read.
+        InputError: the files can't be read, or have other classes.
     """
     dataset, data_dir = config['dataset'], config['data_dir']
-    if dataset == 'folder':
-        return load_folder(data_dir, config['image_size'], is_train)
-    x, y = load_mnist(dataset, data_dir, is_train)
-    return x.view(-1, 1, 28, 28), y, get_class_names(dataset)
+    if dataset != 'folder':
+        x, y = load_mnist(dataset, data_dir, is_train)
+        return x.view(-1, 1, 28, 28), y, get_class_names(dataset)
+    x, y, found = load_folder(data_dir, config['image_size'], is_train)
+    if class_names not in (None, found):
+        expected = f'expected the classes {class_names}, found {found}'
+        raise InputError(f'{data_dir}: {expected}')
+    return x, y, found
 
 
 def augment(x, max_angle=0.2, max_shift=0.1, max_scale=0.1):

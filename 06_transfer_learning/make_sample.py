@@ -2,8 +2,8 @@
 
     python make_sample.py --figure_fn sample.png --image_size 32
 
-The characters come from the fonts that matplotlib ships. pretrain.py takes batches of
-them from draw_batch(), and no image is made twice. The command above draws 60 of them.
+The characters come from the fonts that matplotlib ships. pretrain.py trains on
+draw_batches(), in which no image appears twice. The command above draws 60 of them.
 """
 
 import argparse
@@ -225,6 +225,16 @@ def draw_batch(batch_size, image_size):
     chosen = get_sampling_weights(y).multinomial(batch_size, replacement=True)
     # |chosen| = (batch_size,)
     return distort(glyphs[chosen] / 255, image_size), y[chosen]
+
+
+def draw_batches(batch_size, image_size):
+    """Yield batches without end, as a backbone expects them."""
+    from model import IMAGENET_MEAN, IMAGENET_STD, get_transform
+
+    transform = get_transform(image_size, IMAGENET_MEAN, IMAGENET_STD)
+    while True:
+        x, y = draw_batch(batch_size, image_size)
+        yield transform(x), y
 
 
 def draw_sample(image_size, fn):

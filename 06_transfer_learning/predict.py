@@ -13,14 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from guards import (
-    InputError,
-    get_argparser,
-    load_checkpoint,
-    read_picture,
-    run,
-    save_figure,
-)
+from guards import get_argparser, load_checkpoint, read_picture, run, save_figure
 from utils import get_device
 
 
@@ -133,9 +126,7 @@ def score(model, checkpoint, config, figure):
 
     options, names = checkpoint['config'], checkpoint['class_names']
     data_dir = config.data_dir or options['data_dir']
-    x, y, found = load_images(options | {'data_dir': data_dir}, is_train=False)
-    if options['dataset'] == 'folder' and found != names:
-        raise InputError(f'{data_dir}: expected the classes {names}, found {found}')
+    x, y, _ = load_images(options | {'data_dir': data_dir}, False, names)
     p, y_hat = predict(model, x, batch_size=64).max(dim=-1)
     # |p| = (n_images,)
     # |y_hat| = (n_images,)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from guards import check_model_fn, get_argparser, log, number, run, save_checkpoint
-from utils import add_backbone_options, get_device
+from utils import get_device
 
 # The kind of checkpoint that this program writes.
 GLYPHS = '06_transfer_learning/glyphs'
@@ -35,6 +35,20 @@ def define_argparser():
     return p
 
 
+def add_backbone_options(parser):
+    """Add the options of the backbone, which train.py and pretrain.py share."""
+    option = parser.add_argument
+    families = ['resnet', 'alexnet', 'vgg', 'squeezenet', 'densenet']
+    name_help = 'family of the backbone'
+    option('--model_name', choices=families, default='resnet', help=name_help)
+    head_help = "replaces the last layer, or all linear ones; None: last for ImageNet's"
+    option('--head', choices=['last', 'linear'], help=head_help)
+    size_help = "height and width; None: 224 for ImageNet's weights, else 32"
+    option('--image_size', type=number(int, 16, 1024), help=size_help)
+    folder_help = "folder of the weights; None: torch's own for ImageNet's, that of "
+    option('--weights_dir', help=folder_help + '--model_fn for printed characters')
+
+
 def get_glyphs_fn(config):
     """Return where the weights of printed characters are kept."""
     folder = config.weights_dir or Path(config.model_fn).parent
@@ -56,8 +70,9 @@ def pretrain(fn, config, options=OPTIONS):
     """
     import torch
 
-    from make_sample import CLASSES
+    from make_sample import CLASSES, draw_batches
     from model import TransferClassifier, get_backbone
+    from trainer import train_on_stream
 
     check_model_fn(fn)
     device, size = get_device(config.gpu_id), config.image_size
@@ -65,43 +80,18 @@ def pretrain(fn, config, options=OPTIONS):
         torch.manual_seed(options['seed'])
         backbone, n_features = get_backbone(config.model_name, size, config.head)
         model = TransferClassifier(backbone, n_features, len(CLASSES), is_frozen=False)
-        accuracy = learn(model.to(device), options, config)
+        batches = draw_batches(options['batch_size'], size)
+        n_steps = max(10, options['n_images'] // options['batch_size'])
+        is_shown = config.verbose == 2 and sys.stderr.isatty()
+        accuracy = train_on_stream(
+            model.to(device), batches, n_steps, options['lr'], is_shown
+        )
 
     checkpoint = {'chapter': GLYPHS, 'model_name': config.model_name}
     checkpoint |= {'image_size': size, 'n_channels': 3, 'class_names': CLASSES}
     checkpoint |= {'options': options, 'accuracy': accuracy}
     save_checkpoint(checkpoint | {'backbone': backbone.state_dict()}, fn)
     log(f'{accuracy:.1%} of the last printed characters were classified correctly')
-
-
-def learn(model, options, config):
-    """Train a model on batches of characters, each of which is drawn for one step.
-
-    Arguments:
-        model: maps images to the logits of the characters' classes.
-        options: the numbers n_images, batch_size and lr, a dict.
-        config: the options image_size and verbose.
-
-    Returns:
-        The accuracy over the last tenth of the steps, on images not seen before.
-
-    Raises:
-        InputError: the loss is not a number any more.
-    """
-    from make_sample import draw_batch
-    from model import IMAGENET_MEAN, IMAGENET_STD, get_transform
-    from trainer import train_on_stream
-
-    transform = get_transform(config.image_size, IMAGENET_MEAN, IMAGENET_STD)
-
-    def draw_batches():
-        while True:
-            x, y = draw_batch(options['batch_size'], config.image_size)
-            yield transform(x), y
-
-    n_steps = max(10, options['n_images'] // options['batch_size'])
-    is_shown = config.verbose == 2 and sys.stderr.isatty()
-    return train_on_stream(model, draw_batches(), n_steps, options['lr'], is_shown)
 
 
 def main(config):

@@ -12,13 +12,8 @@ import argparse
 from pathlib import Path
 
 from guards import check_model_fn, get_argparser, log, number, run
-from utils import (
-    add_backbone_options,
-    draw_learning_curve,
-    get_device,
-    load_last,
-    set_seed,
-)
+from pretrain import add_backbone_options
+from utils import draw_learning_curve, get_device, load_last, set_seed
 
 
 def define_argparser():

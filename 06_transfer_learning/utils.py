@@ -6,7 +6,7 @@ so that `--help` answers at once.
 
 from pathlib import Path
 
-from guards import InputError, load_checkpoint, log, number, save_figure
+from guards import InputError, load_checkpoint, log, save_figure
 
 
 def set_seed(seed):
@@ -95,17 +95,3 @@ def load_last(config, chapter):
             expected = f'{last_fn}: expected the same options to go on with'
             raise InputError(f'{expected}, --{name} was {before} and now is {value}')
     return state
-
-
-def add_backbone_options(parser):
-    """Add the options of the backbone, which train.py and pretrain.py share."""
-    option = parser.add_argument
-    families = ['resnet', 'alexnet', 'vgg', 'squeezenet', 'densenet']
-    name_help = 'family of the backbone'
-    option('--model_name', choices=families, default='resnet', help=name_help)
-    head_help = "replaces the last layer, or all linear ones; None: last for ImageNet's"
-    option('--head', choices=['last', 'linear'], help=head_help)
-    size_help = "height and width; None: 224 for ImageNet's weights, else 32"
-    option('--image_size', type=number(int, 16, 1024), help=size_help)
-    folder_help = "folder of the weights; None: torch's own for ImageNet's, that of "
-    option('--weights_dir', help=folder_help + '--model_fn for printed characters')

@@ -24,7 +24,6 @@ import tempfile
 import time
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -188,15 +187,14 @@ def measure_families(chapter, config, folder):
         image_size = max(32, min_size)
         backbone, n_features = chapter.model.get_backbone(family, image_size)
         model = chapter.model.TransferClassifier(
-            backbone, n_features, len(chapter.glyphs.CLASSES), is_frozen=False
+            backbone, n_features, len(chapter.make_sample.CLASSES), is_frozen=False
         )
-        options = SimpleNamespace(image_size=image_size, verbose=0)
+        batches = chapter.make_sample.draw_batches(64, image_size)
         seconds = []
         # The first one renders the glyphs, too.
         for n_steps in (10, 10, 20):
-            numbers = chapter.pretrain.OPTIONS | {'n_images': 64 * n_steps}
             start = time.process_time()
-            chapter.pretrain.learn(model, numbers, options)
+            chapter.trainer.train_on_stream(model, batches, n_steps, 2e-3, False)
             seconds.append(time.process_time() - start)
         # The difference is that of ten steps alone.
         speed = 640 / (seconds[2] - seconds[1])

@@ -902,10 +902,11 @@ def test_pretraining_learns(chapter):
         nn.Conv2d(32, 64, 3, 2), nn.BatchNorm2d(64), nn.ReLU(),
         nn.Flatten(), nn.Linear(64 * 16, len(chapter.make_sample.CLASSES)),
     )  # fmt: skip
-    options = {'n_images': 5760, 'batch_size': 64, 'lr': 3e-3}
-    config = SimpleNamespace(image_size=32, verbose=0)
+    batches = chapter.make_sample.draw_batches(64, 32)
 
-    assert chapter.pretrain.learn(model, options, config) > 0.3
+    accuracy = chapter.trainer.train_on_stream(model, batches, 90, 3e-3, False)
+
+    assert accuracy > 0.3
 
 
 def test_auto_without_a_network_reads_print_first(
@@ -957,6 +958,154 @@ def test_ended_pretraining_leaves_nothing(number, tmp_path):
     assert process.returncode == (130 if number == signal.SIGINT else -number)
     assert 'Traceback' not in process.stderr
     assert list((tmp_path / 'x').iterdir()) == []
+
+
+# ---- What the new head replaces
+
+
+@pytest.fixture(scope='module')
+def alexnet_fn(tmp_path_factory):
+    """Weights such as torchvision might serve for alexnet, classifier and all."""
+    torch.manual_seed(6)
+    fn = tmp_path_factory.mktemp('alexnet') / 'alexnet.pth'
+    torch.save(models.alexnet().state_dict(), fn)
+    return fn
+
+
+@pytest.mark.parametrize('family', ['alexnet', 'vgg'])
+def test_last_layer_is_replaced_alone(family, chapter):
+    """The features are the input of torchvision's last layer."""
+    name, _, min_size = chapter.model.NETWORKS[family]
+    with torch.device('meta'):
+        network = models.get_model(name)
+        backbone, n_features = chapter.model.get_backbone(family, min_size, 'last')
+        x = torch.empty(2, 3, min_size, min_size)
+    names, last = (
+        network.state_dict().keys(),
+        {'classifier.6.weight', 'classifier.6.bias'},
+    )
+
+    assert n_features == network.classifier[-1].in_features == 4096
+    assert backbone(x).shape == (2, 4096)
+    assert backbone.state_dict().keys() == names - last
+
+
+@pytest.mark.parametrize('family', sorted({*FAMILIES} - {'alexnet', 'vgg'}))
+def test_other_families_have_one_layer_to_replace(family, chapter):
+    with torch.device('meta'):
+        parts = [chapter.model.get_backbone(family, 32, h) for h in ('last', 'linear')]
+
+    assert parts[0][1] == parts[1][1]
+    assert parts[0][0].state_dict().keys() == parts[1][0].state_dict().keys()
+
+
+def test_alexnet_keeps_the_layers_of_imagenet(chapter, alexnet_fn, tmp_path, capsys):
+    """Its logits are those of torchvision's network, but for the last layer."""
+    model_fn, arguments = tmp_path / 'x.pth', ('--model_name', 'alexnet', '--freeze')
+    arguments += (*TINY, '--n_train', 12, '--weights_fn', alexnet_fn)
+    run_here(chapter.train, '--model_fn', model_fn, *arguments)
+
+    checkpoint, stderr = load(model_fn), capsys.readouterr().err
+    assert f'weights: ImageNet, from {alexnet_fn}\n' in stderr
+    assert f'alexnet: {4097 * 10:,} of ' in stderr
+    assert checkpoint['config']['head'] == 'last'
+    assert checkpoint['config']['image_size'] == 224
+    network, x = models.alexnet().eval(), torch.randn(2, 3, 224, 224)
+    network.load_state_dict(load(alexnet_fn))
+    network.classifier[-1] = nn.Linear(4096, 10)
+    head = {n: checkpoint['model'][f'head.{n}'] for n in ('weight', 'bias')}
+    network.classifier[-1].load_state_dict(head)
+    model = chapter.predict.load_model(checkpoint)[-1]
+    with torch.no_grad():
+        assert torch.allclose(model(x), network(x), atol=1e-5)
+
+    run_here(chapter.predict, '--model_fn', model_fn, '--image', draw_seven(tmp_path))
+    assert len(capsys.readouterr().out.split('\t')) == 4
+
+
+def draw_seven(folder):
+    picture = Image.new('L', (40, 60), 'white')
+    picture.paste(0, (5, 5, 35, 12))
+    picture.paste(0, (28, 5, 35, 55))
+    picture.save(folder / 'seven.png')
+    return folder / 'seven.png'
+
+
+@pytest.mark.parametrize(
+    ('options', 'image_size', 'head'),
+    [
+        (('--pretrained', 'none'), 32, 'linear'),
+        (('--pretrained', 'glyphs'), 32, 'linear'),
+        (('--pretrained', 'auto'), 32, 'linear'),
+        (('--pretrained', 'auto', '--weights_dir', 'FOLDER'), 224, 'last'),
+        (('--pretrained', 'imagenet', '--weights_dir', 'FOLDER'), 224, 'last'),
+        (('--weights_fn', 'IMAGENET'), 224, 'last'),
+        (('--weights_fn', 'PRINT'), 32, 'linear'),
+        (('--weights_fn', 'IMAGENET', '--head', 'linear'), 224, 'linear'),
+        (('--weights_fn', 'IMAGENET', '--image_size', 64), 64, 'last'),
+        (('--pretrained', 'none', '--head', 'last', '--image_size', 96), 96, 'last'),
+    ],
+)
+def test_options_that_depend_on_the_weights(
+    options, image_size, head, chapter, weights, print_fn, tmp_path
+):
+    name = models.SqueezeNet1_1_Weights.DEFAULT.url.rpartition('/')[2]
+    (tmp_path / name).write_bytes(weights)
+    fns = {'IMAGENET': tmp_path / name, 'PRINT': print_fn, 'FOLDER': tmp_path}
+    arguments = ('--model_name', 'squeezenet', '--model_fn', tmp_path / 'x.pth')
+    options = [fns.get(option, option) for option in options]
+    config = parse(chapter.train, *arguments, *options)
+
+    chapter.weights.choose_weights(config)
+
+    assert (config.image_size, config.head) == (image_size, head)
+
+
+def test_layers_that_a_file_of_print_lacks(chapter, tmp_path):
+    """Print made for convolutions alone has no weights for the layers to be kept."""
+    fn = tmp_path / 'alexnet.glyphs.63.pth'
+    backbone, _ = chapter.model.get_backbone('alexnet', 63)
+    content = {'image_size': 63, 'backbone': backbone.state_dict()}
+    torch.save({'chapter': f'{NAME}/glyphs', **content}, fn)
+    arguments = ('--model_name', 'alexnet', '--image_size', 63, '--head', 'last')
+    arguments += ('--pretrained', 'glyphs', '--model_fn', tmp_path / 'x.pth')
+
+    expected = f'{fn}: expected weights of alexnet: no classifier.1.weight of the shape'
+    with pytest.raises(chapter.guards.InputError, match=re.escape(expected)):
+        run_here(chapter.train, *TINY, *arguments)
+
+
+def test_checkpoint_from_before_there_was_a_choice(chapter, tmp_path, capsys):
+    """Without the option in its config, its head is a linear one on 32 pixels."""
+    model_fn = tmp_path / 'x.pth'
+    arguments = ('--model_name', 'alexnet', '--image_size', 63, '--pretrained', 'none')
+    run_here(chapter.train, '--model_fn', model_fn, *TINY, '--n_train', 12, *arguments)
+    checkpoint = load(model_fn)
+    assert checkpoint['model']['head.weight'].shape == (10, 256)
+    for name in ('head', 'fast'):
+        del checkpoint['config'][name]
+    torch.save(checkpoint, tmp_path / 'old.pth')
+    capsys.readouterr()
+
+    for fn in (model_fn, tmp_path / 'old.pth'):
+        run_here(chapter.predict, '--model_fn', fn)
+
+    results = capsys.readouterr().out.split('dataset: ')
+    assert len(results) == 3
+    assert results[1] == results[2]
+
+
+def test_modules_import_each_other_in_one_direction(chapter):
+    """No module imports one that imports it, in a function or by way of others."""
+    folder = Path(chapter.model.__file__).parent
+    imports = {
+        fn.stem: set(re.findall(r'^ *(?:from|import) (\w+)', fn.read_text(), re.M))
+        for fn in folder.glob('*.py')
+    }
+    while imports:
+        free = {name for name in imports if not imports[name] & imports.keys()}
+        assert free, f'a circle of {sorted(imports)}'
+        imports = {name: imports[name] for name in imports.keys() - free}
 
 
 # ---- Mixed precision
@@ -1041,12 +1190,15 @@ def test_mixed_precision_computes_with_fewer_bits(amp, chapter, tmp_path, monkey
 
 @pytest.mark.parametrize(
     'options',
-    [('--freeze', '--no-augment'), ('--no-freeze', '--amp', 'fp16')],
+    [
+        ('--freeze', '--no-augment'),
+        ('--no-freeze', '--amp', 'fp16', '--image_size', '17'),
+    ],
     ids=' '.join,
 )
 def test_going_on_needs_no_weights(options, chapter, weights, tmp_path):
-    """The file to begin with is gone, and the result is bit for bit the same."""
-    arguments = (*TINY, '--model_name', 'squeezenet', '--image_size', 17, *options)
+    """The file of the weights is gone, and the result is bit for bit the same."""
+    arguments = (*TINY, '--model_name', 'squeezenet', '--n_train', 12, *options)
     fn = tmp_path / 'squeezenet.pth'
     fn.write_bytes(weights)
     arguments += ('--weights_fn', fn, '--n_epochs')
