@@ -19,6 +19,8 @@ import pytest
 import torch
 from attacks import run_here
 from chapters import ROOT, importable, load_chapter
+from ignite.engine import Engine, Events
+from ignite.handlers import DiskSaver, TerminateOnNan
 from ignite.metrics import Accuracy
 from sklearn.metrics import accuracy_score, log_loss
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -64,6 +66,10 @@ def load(fn):
     return torch.load(fn, weights_only=True)
 
 
+def get_history(model_fn):
+    return load(last_of(model_fn))['trainer']['history']
+
+
 def is_equal(weights, others):
     return weights.keys() == others.keys() and all(
         torch.equal(weights[name], others[name]) for name in weights
@@ -93,14 +99,15 @@ def test_what_a_training_says(chapter, verbose, tmp_path, capsys):
     run_here(chapter.train, *DIGITS, 2, '--model_fn', model_fn, '--verbose', verbose)
 
     stdout, stderr = capsys.readouterr()
-    first, *epochs, last = stderr.splitlines()
+    first, *epochs, saved, picture = stderr.splitlines()
     assert stdout == ''
     assert first == 'digits: 1293 images to train on'
-    assert last == f'saved: {model_fn}, learning curve: {tmp_path / "x.png"}'
+    assert saved == f'saved: {model_fn}'
+    assert picture == f'picture: {tmp_path / "x.png"}'
     if verbose == 0:
         assert epochs == []
     for epoch, (line, train_loss, valid_loss) in enumerate(
-        zip(epochs, *load(last_of(model_fn))['history'].values(), strict=False), 1
+        zip(epochs, *get_history(model_fn).values(), strict=False), 1
     ):
         losses = f'train_loss={train_loss:.4f} valid_loss={valid_loss:.4f}'
         assert line.startswith(f'epoch {epoch}/2: {losses} valid_accuracy=')
@@ -216,15 +223,14 @@ def test_batches_are_those_of_single_samples(chapter, n_samples, is_train):
 
 
 def test_batch_is_looked_up_at_once(chapter, monkeypatch):
-    dataset_class = chapter.data_loader.MemoryDataset
-    look_up = dataset_class.__getitem__
+    look_up = TensorDataset.__getitem__
     found = []
 
     def count(dataset, indices):
         found.append(len(indices))
         return look_up(dataset, indices)
 
-    monkeypatch.setattr(dataset_class, '__getitem__', count)
+    monkeypatch.setattr(TensorDataset, '__getitem__', count)
     list(chapter.data_loader.get_loader([torch.arange(10)], 4, is_train=False))
 
     assert found == [4, 4, 2]
@@ -291,6 +297,7 @@ def copy(request):
 def make_trainer(copy, folder, model, crit=None, lr=0.0, **options):
     """Returns the trainer of a chapter, for a model of one's own."""
     config = {
+        'seed': 0,
         'n_epochs': 1,
         'early_stop': 0,
         'verbose': 1,
@@ -551,7 +558,7 @@ def test_validation_learns_nothing(copy, tmp_path):
     assert is_equal(model.state_dict(), before)
     x, y = make_loader(9).dataset.tensors
     expected = nn.functional.cross_entropy(model.eval()(x), y).item()
-    assert [m['loss'] for m in metrics] == [pytest.approx(expected, rel=1e-5)] * 2
+    assert [m['valid_loss'] for m in metrics] == [pytest.approx(expected, rel=1e-5)] * 2
 
 
 TO_HOST = ['item', 'tolist', 'cpu', 'numpy', '__float__', '__int__', '__bool__']
@@ -648,8 +655,8 @@ def test_best_model_and_early_stopping(
     trainer.train(make_loader(8), make_loader(4))
 
     best, last = load(tmp_path / 'x.pth'), load(tmp_path / 'x.last.pth')
-    assert last['history']['valid_loss'] == losses[:n_epochs]
-    assert last['best_loss'] == losses[best_epoch - 1]
+    assert last['trainer']['history']['valid_loss'] == losses[:n_epochs]
+    assert last['best']['_saved'] == [(-losses[best_epoch - 1], 'best')]
     assert is_equal(best['model'], script.epochs[best_epoch - 1])
     assert is_equal(last['model'], script.epochs[n_epochs - 1])
     assert not is_equal(script.epochs[0], script.epochs[1])
@@ -682,8 +689,9 @@ def test_loss_that_is_no_number(copy, spoiler, step, tmp_path, capsys):
     pattern = r'loss=(nan|inf) in epoch 2, iteration 6: lower --lr'
     assert re.fullmatch(pattern, str(refusal.value))
     best, last = load(tmp_path / 'x.pth'), load(tmp_path / 'x.last.pth')
-    assert last['epoch'] == 1
-    assert {name: len(losses) for name, losses in last['history'].items()} == {
+    assert last['trainer']['iteration'] == 3
+    history = last['trainer']['history']
+    assert {name: len(losses) for name, losses in history.items()} == {
         'train_loss': 1,
         'valid_loss': 1,
     }
@@ -700,6 +708,44 @@ def test_loss_that_is_no_number_is_noticed_soon(copy, tmp_path):
         trainer.train(make_loader(400), make_loader(4))
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_why_not_terminate_on_nan():
+    """Ignite's handler stops a run, but what follows it in the epoch still saves."""
+    saved = []
+    engine = Engine(lambda engine, batch: NAN)
+    engine.add_event_handler(Events.EPOCH_COMPLETED, TerminateOnNan())
+    engine.add_event_handler(Events.EPOCH_COMPLETED, lambda: saved.append('model'))
+
+    engine.run([0], max_epochs=2)
+
+    assert saved == ['model']
+
+
+def test_checkpoints_are_flushed_to_the_disk(chapter, tmp_path, monkeypatch):
+    """Before a file replaces the old one; DiskSaver leaves this to chance."""
+    calls = []
+    fsync, replace = os.fsync, os.replace
+
+    def count_fsync(file):
+        calls.append('fsync')
+        fsync(file)
+
+    def count_replace(old, new):
+        calls.append(os.path.basename(new))
+        replace(old, new)
+
+    monkeypatch.setattr(os, 'fsync', count_fsync)
+    monkeypatch.setattr(os, 'replace', count_replace)
+
+    trainer = make_trainer(chapter, tmp_path, Spy())
+    trainer.train(make_loader(8), make_loader(4))
+    assert calls == ['fsync', 'x.pth', 'fsync', 'x.last.pth']
+
+    calls.clear()
+    DiskSaver(tmp_path, atomic=True, require_empty=False)({'model': {}}, 'y.pth')
+    assert (tmp_path / 'y.pth').exists()
+    assert 'fsync' not in calls
 
 
 def test_training_that_fails_at_once(chapter, tmp_path, monkeypatch, capsys):

@@ -26,6 +26,7 @@ from attacks import (
 )
 from bert import make_bert
 from chapters import copy_chapter, importable, load_chapter
+from ignite.engine import Events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 IS_LONG = os.environ.get('TEST_LONG') == '1'
@@ -60,7 +61,8 @@ NETWORKS = [('10_text_classification', 'cnn'), ('10_text_classification', 'bert'
 SCHEDULED = {'10_text_classification', '12_seq2seq'}
 N_EPOCHS = 8
 N_IMAGES = 160
-IDX_FILES = ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte')
+# torchvision asks for the test split's files, too.
+IDX_FILES = ('{}-images-idx3-ubyte', '{}-labels-idx1-ubyte')
 
 # The options that may change from a training to the one that goes on with it.
 FREE = {'model_fn', 'gpu_id', 'data_dir', 'n_epochs', 'verbose', 'log_dir', 'resume'}
@@ -68,8 +70,11 @@ FREE = {'model_fn', 'gpu_id', 'data_dir', 'n_epochs', 'verbose', 'log_dir', 'res
 # Where to kill a training of two epochs: before the so-manieth line that it runs of a
 # function. Each epoch saves the best model, then the state, with four lines each.
 LINES = [(5, 'save_checkpoint'), (13, 'save_checkpoint'), (3, 'log')]
+# Each epoch validates, writes the log, and saves twice.
+N_LINES = {'_validate': 18, '_log_scalars': 22, '_save': 10, 'write_file': 44}
 if IS_LONG:
-    LINES += [(number, '_end_epoch') for number in range(1, 41)]
+    for function, n_lines in N_LINES.items():
+        LINES += [(number, function) for number in range(1, n_lines + 1)]
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -108,10 +113,15 @@ def data_dir(chapter, tmp_path_factory):
         rows = [f'{i % 2}\t{i % 2} {i % 7} {"a " * (i % 5)}\n' for i in range(N_IMAGES)]
         (folder / 'train.tsv').write_text(''.join(rows), encoding='utf-8')
         return folder
-    for array, fn in zip(chapter.data_loader.load_digits(), IDX_FILES, strict=True):
-        sizes = np.array([N_IMAGES, *array.shape[1:]], '>u4').tobytes()
+    x, y = chapter.data_loader.load_digits()
+    raw = folder / 'MNIST' / 'raw'
+    raw.mkdir(parents=True)
+    for values, fn in zip((x.view(-1, 28, 28) * 255, y), IDX_FILES, strict=True):
+        array = values[:N_IMAGES].round().byte().numpy()
+        sizes = np.array(array.shape, '>u4').tobytes()
         header = bytes([0, 0, 8, array.ndim]) + sizes
-        (folder / fn).write_bytes(header + array[:N_IMAGES].tobytes())
+        for part in ('train', 't10k'):
+            (raw / fn.format(part)).write_bytes(header + array.tobytes())
     return folder
 
 
@@ -164,15 +174,18 @@ def begun(name, chapter, options, two_epochs, tmp_path_factory):
     if name not in SCHEDULED:
         return two_epochs
     model_fn = tmp_path_factory.mktemp('begun') / 'x.pth'
-    end_epoch = chapter.trainer.Trainer._end_epoch
+    attach_handlers = chapter.trainer.Trainer._attach_handlers
 
-    def interrupt(trainer, engine, valid_loader):
-        end_epoch(trainer, engine, valid_loader)
-        if engine.state.epoch == 2:
-            raise KeyboardInterrupt
+    def interrupt():
+        raise KeyboardInterrupt
+
+    def attach_interrupt(trainer, valid_loader):
+        attach_handlers(trainer, valid_loader)
+        second_epoch = Events.EPOCH_COMPLETED(once=2)
+        trainer.trainer.add_event_handler(second_epoch, interrupt)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chapter.trainer.Trainer, '_end_epoch', interrupt)
+        patch.setattr(chapter.trainer.Trainer, '_attach_handlers', attach_interrupt)
         with pytest.raises(KeyboardInterrupt):
             arguments = ('--n_epochs', N_EPOCHS, '--model_fn', model_fn)
             run_here(chapter.train, *options, *arguments)
@@ -192,6 +205,15 @@ def last_of(model_fn):
 
 def load(fn):
     return torch.load(fn, weights_only=True)
+
+
+def get_epoch(model_fn):
+    """Returns the number of epochs that a training has saved."""
+    return len(get_history(model_fn)['train_loss'])
+
+
+def get_history(model_fn):
+    return load(last_of(model_fn))['trainer']['history']
 
 
 def save(fn, **changes):
@@ -236,7 +258,7 @@ def read_log(log_dir):
 def assert_logged_once(log_dir, model_fn):
     """Asserts that each epoch is in the log, once, with the losses of the history."""
     log = read_log(log_dir)
-    history = load(last_of(model_fn))['history']
+    history = get_history(model_fn)
     epochs = list(range(1, len(history['train_loss']) + 1))
     for scalars in log.values():
         assert [step for step, _ in scalars] == epochs
@@ -354,15 +376,16 @@ def test_ctrl_c(name, chapter, folder, options, command, tmp_path):
 
     lines = [line for line in process.stderr.splitlines() if line[:6] != 'epoch ']
     assert process.returncode == 130, process.stderr
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         'to go on, give the same command with --resume',
-        f'saved: {model_fn}, learning curve: {model_fn.with_suffix(".png")}',
+        f'saved: {model_fn}',
+        f'picture: {model_fn.with_suffix(".png")}',
         'interrupted',
     ]
 
-    n_epochs = ('--n_epochs', load(last_of(model_fn))['epoch'] + 2)
+    n_epochs = ('--n_epochs', get_epoch(model_fn) + 2)
     run_quickly(folder, *command, *n_epochs, '--model_fn', model_fn, '--resume')
-    assert load(last_of(model_fn))['epoch'] == n_epochs[1]
+    assert get_epoch(model_fn) == n_epochs[1]
     if name not in SCHEDULED:
         run_here(chapter.train, *options, *n_epochs, '--model_fn', expected_fn)
         assert_same_result(model_fn, expected_fn)
@@ -419,12 +442,7 @@ def test_moved_files(chapter, options, model_fn, whole):
 
 def test_begun_on_a_gpu(chapter, options, model_fn, whole):
     last_fn = last_of(model_fn)
-    state = load(last_fn)
-    changes = {'config': state['config'] | {'gpu_id': 8}}
-    if 'random_state' in state:
-        gpus = {'gpus': [torch.zeros(16).byte()] * 9}
-        changes['random_state'] = state['random_state'] | gpus
-    save(last_fn, **changes)
+    save(last_fn, config=load(last_fn)['config'] | {'gpu_id': 8})
     arguments = ('--n_epochs', N_EPOCHS, '--model_fn', model_fn, '--resume')
 
     run_here(chapter.train, *options, *arguments)
@@ -509,7 +527,7 @@ def test_early_stopping_goes_on_counting(name, chapter, options, tmp_path, capsy
     arguments = (*options, '--lr', 0.5, '--early_stop', 3, '--n_epochs')
     expected_fn, model_fn = tmp_path / 'whole' / 'x.pth', tmp_path / 'parts' / 'x.pth'
     run_here(chapter.train, *arguments, 50, '--model_fn', expected_fn)
-    n_epochs = load(last_of(expected_fn))['epoch']
+    n_epochs = get_epoch(expected_fn)
     run_here(chapter.train, *arguments, n_epochs - 1, '--model_fn', model_fn)
     assert load(last_of(model_fn))['early_stopping']['counter'] == 2
 
@@ -548,8 +566,13 @@ def test_bad_state(attack, name, chapter, two_epochs, tmp_path):
     assert len(str(refusal.value).splitlines()) == 1
 
 
-def test_model_in_the_place_of_a_state(chapter, options, model_fn):
-    shutil.copyfile(model_fn, last_of(model_fn))
+@pytest.mark.parametrize('is_state', [False, True])
+def test_no_state_of_this_version(is_state, chapter, options, model_fn):
+    """A model, or a state as it was before Ignite's Checkpoint saved it."""
+    other = load(last_of(model_fn) if is_state else model_fn)
+    if is_state:
+        other |= {'epoch': 2, 'best_loss': 0.5, 'history': other.pop('trainer')}
+    torch.save(other, last_of(model_fn))
 
     with pytest.raises(chapter.utils.InputError, match='expected the state of a train'):
         run_here(chapter.train, *options, '--model_fn', model_fn, '--resume')
