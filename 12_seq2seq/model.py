@@ -251,7 +251,7 @@ class State:
 
     Arguments:
         memory, pad_mask: of each source sentence.
-        h, c, h_tilde: of each hypothesis.
+        h, c, h_tilde: of each translation so far.
     """
 
     def __init__(self, memory, pad_mask, h, c, h_tilde):

@@ -117,32 +117,6 @@ def even_number(text):
     return size
 
 
-def get_optimizer(model, lr, weight_decay):
-    """Return AdamW, with weight decay for matrices only."""
-    from torch import optim
-
-    params = list(model.parameters())
-    groups = [
-        {'params': [p for p in params if p.dim() > 1], 'weight_decay': weight_decay},
-        {'params': [p for p in params if p.dim() <= 1], 'weight_decay': 0.0},
-    ]
-    return optim.AdamW(groups, lr, fused=True)
-
-
-def get_scheduler(optimizer, n_steps, warmup_ratio):
-    """Return a schedule: the learning rate rises linearly, then falls towards zero."""
-    from torch import optim
-
-    n_warmup_steps = n_steps * warmup_ratio
-
-    def get_factor(step):
-        rising = (step + 1) / (n_warmup_steps + 1)
-        falling = (n_steps - step) / (n_steps - n_warmup_steps + 1)
-        return max(0.0, min(rising, falling, 1.0))
-
-    return optim.lr_scheduler.LambdaLR(optimizer, get_factor)
-
-
 def main(config):
     """Train and save the best model."""
     from ignite.metrics import Loss, MetricsLambda
@@ -151,7 +125,7 @@ def main(config):
     from data_loader import PAD_ID, count_targets, get_loaders
     from fast import speed_up
     from model import get_model
-    from trainer import Trainer
+    from trainer import Trainer, get_optimizer, get_scheduler
 
     check_model_fn(config.model_fn)
     set_seed(config.seed)
@@ -170,8 +144,7 @@ def main(config):
     if config.fast:
         speed_up(model, crit, cross_entropy)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
-    n_updates = math.ceil(len(train_loader) / config.iteration_per_update)
-    n_steps = config.n_epochs * n_updates
+    n_steps = config.n_epochs * len(train_loader)
     scheduler = get_scheduler(optimizer, n_steps, config.warmup_ratio)
 
     # Trainer

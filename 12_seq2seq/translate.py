@@ -17,6 +17,7 @@ from itertools import chain
 
 from guards import (
     InputError,
+    get_argparser,
     load_checkpoint,
     log,
     number,
@@ -24,13 +25,19 @@ from guards import (
     run,
     save_figure,
 )
-from utils import batched, get_device, get_models_argparser, use_korean_font
+from utils import batched, get_device, use_korean_font
 
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_models_argparser('Translate the lines of stdin.')
-    option, limit = p.add_argument, number(int, 1)
+    p = get_argparser('Translate the lines of stdin.')
+    # The option of get_argparser() takes only one checkpoint.
+    option = p.add_argument_group(
+        'translation', conflict_handler='resolve'
+    ).add_argument
+    models = {'nargs': '+', 'default': ['model.pth']}
+    option('--model_fn', **models, help='checkpoints, whose probabilities are averaged')
+    limit = number(int, 1)
     beam_help = 'hypotheses kept at each step, 1: greedy search'
     option('--beam_size', type=limit, default=5, help=beam_help)
     option('--n_best', type=limit, default=1, help='translations of a sentence')

@@ -134,50 +134,6 @@ def read_lines(fn=None):
         raise InputError(f'{name}, line {n_lines}: {found}') from error
 
 
-def read_table(fn, columns, skips_empty_rows=False):
-    """Read columns of numbers from a CSV file whose first line has their names.
-
-    Arguments:
-        fn: the file; - for stdin.
-        columns: the names of the columns to return.
-        skips_empty_rows: whether rows without any of these values are left out.
-
-    Returns:
-        A float tensor of shape (n_rows, n_columns).
-
-    Raises:
-        InputError: the file can't be read, has no such column, or a value is not a
-            finite number.
-    """
-    import pandas as pd
-    import torch
-
-    source = 'stdin' if fn == '-' else fn
-    with input_errors(f'{source}: expected a CSV file in UTF-8', (OSError, ValueError)):
-        # pandas itself would also open URLs and archives.
-        content = sys.stdin.buffer.read() if fn == '-' else Path(fn).read_bytes()
-        strings = {'dtype': str, 'keep_default_na': False, 'na_values': ''}
-        table = pd.read_csv(io.BytesIO(content), skip_blank_lines=False, **strings)
-
-    for name in columns:
-        if name not in table.columns:
-            found = table.columns.tolist()
-            raise InputError(f'{source}:1: expected a column {name!r}, found {found}')
-    if not isinstance(table.index, pd.RangeIndex):
-        # pandas takes the first of too many values for the name of the row.
-        n_columns = len(table.columns)
-        raise InputError(f'{source}:2: expected {n_columns} values, found more')
-    table = table[columns].dropna(how='all') if skips_empty_rows else table[columns]
-    numbers = table.apply(pd.to_numeric, errors='coerce').astype('float64')
-    bad = ~numbers.abs().le(torch.finfo(torch.float32).max)
-    if bad.any(axis=None):
-        row, name = bad.stack().idxmax()
-        found = f'expected a number for {name!r}, found {table.loc[row, name]!r}'
-        # The table counts its rows from 0, and the header is line 1 of the file.
-        raise InputError(f'{source}:{row + 2}: {found}')
-    return torch.tensor(numbers.to_numpy('float32'))
-
-
 def read_picture(fn):
     """Read a picture in any format that Pillow knows, as shades of grey.
 

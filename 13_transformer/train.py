@@ -14,19 +14,8 @@ import re
 import shutil
 from pathlib import Path
 
-from utils import (
-    InputError,
-    check_model_fn,
-    draw_learning_curve,
-    get_argparser,
-    get_device,
-    load_last,
-    log,
-    number,
-    run,
-    set_seed,
-    to_tensor,
-)
+from guards import InputError, check_model_fn, get_argparser, log, number, run
+from utils import draw_learning_curve, get_device, load_last, set_seed, to_tensor
 
 
 def define_argparser():
@@ -40,177 +29,95 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to learn from."""
-    p = parser.add_argument_group('data')
-    p.add_argument(
-        '--train_fn',
-        default='sample/train',
-        help='beginning of the names of the two files to learn from: D/train.ko, ...',
-    )
-    p.add_argument(
-        '--valid_fn', default='sample/valid', help='the same, to validate on'
-    )
-    p.add_argument(
-        '--lang', type=languages, default='koen', help='source and target language'
-    )
-    p.add_argument(
-        '--vocab_size', type=number(int, 300), default=8000, help='subwords at most'
-    )
-    p.add_argument(
-        '--joint',
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help='one vocabulary for both languages',
-    )
-    p.add_argument(
-        '--max_length',
-        type=number(int, 3),
-        default=100,
-        help='subwords of a sentence above which its pair is left out',
-    )
-    p.add_argument(
-        '--cache_dir', default='cache', help='folder for sentences encoded before'
-    )
+    """Add the options that say what to train on."""
+    option = parser.add_argument_group('data').add_argument
+    prefix_help = 'prefix of the two training files: D/train for D/train.ko, ...'
+    option('--train_fn', default='sample/train', help=prefix_help)
+    option('--valid_fn', default='sample/valid', help='of the validation files')
+    lang_help = 'source and target language, the endings of the files'
+    option('--lang', type=languages, default='koen', help=lang_help)
+    vocab_help = 'largest number of subwords of a vocabulary'
+    option('--vocab_size', type=number(int, 300), default=8000, help=vocab_help)
+    is_optional, joint_help = argparse.BooleanOptionalAction, 'one vocabulary for both'
+    option('--joint', action=is_optional, default=False, help=joint_help)
+    length_help = 'pairs with a longer sentence, in subwords, are left out'
+    option('--max_length', type=number(int, 3), default=100, help=length_help)
+    option('--cache_dir', default='cache', help='folder for encoded sentences')
 
 
 def languages(text):
     """Return two languages of two letters each, such as koen."""
     if not re.fullmatch('[a-z]{4}', text):
-        raise argparse.ArgumentTypeError(
-            f'expected two languages, as koen, got {text!r}'
-        )
+        message = f'expected two languages, as koen, got {text!r}'
+        raise argparse.ArgumentTypeError(message)
     return text
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
-    p.add_argument('--n_epochs', type=number(int, 1), default=6, help='times all data')
-    p.add_argument(
-        '--batch_size',
-        type=number(int, 1),
-        default=64,
-        help='pairs a batch at most, of each process',
-    )
-    p.add_argument(
-        '--lr', type=number(float, 0.0), default=2e-3, help='highest learning rate'
-    )
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
-    p.add_argument(
-        '--early_stop',
-        type=number(int, 0),
-        default=0,
-        help='epochs without a better model after which to stop, 0: never',
-    )
-    p.add_argument('--log_dir', help='folder for TensorBoard; None: no log')
-    p.add_argument(
-        '--resume',
-        action='store_true',
-        help='go on from model.last.pth, with the same options',
-    )
-    p.add_argument(
-        '--max_grad',
-        type=number(float, 1e-6),
-        default=5.0,
-        help='norm above which gradients are clipped to it',
-    )
-    p.add_argument(
-        '--n_warmup_steps',
-        type=number(int, 1),
-        default=300,
-        help='in which the learning rate rises; then it falls',
-    )
-    p.add_argument(
-        '--weight_decay',
-        type=number(float, 0.0),
-        default=0.01,
-        help='of AdamW, but for biases and normalisations',
-    )
-    p.add_argument(
-        '--amp',
-        choices=['off', 'bf16', 'fp16'],
-        default='off',
-        help='mixed precision: numbers of 16 bits where they do',
-    )
+    """Add the options that say how to train."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=6, help='passes over the data')
+    size_help = 'largest number of pairs of a batch, of each process'
+    option('--batch_size', type=number(int, 1), default=64, help=size_help)
+    option('--lr', type=number(float, 0.0), default=2e-3, help='highest learning rate')
+    levels = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=levels)
+    patience = 'stop after this many epochs without a better model, 0: never'
+    option('--early_stop', type=number(int, 0), default=0, help=patience)
+    option('--log_dir', help='folder for TensorBoard; None: no log')
+    resume = 'continue from model.last.pth, with the same options'
+    option('--resume', action='store_true', help=resume)
+    max_grad = 'gradients with a larger norm are clipped to it'
+    option('--max_grad', type=number(float, 1e-6), default=5.0, help=max_grad)
+    warmup = 'steps in which the learning rate rises; then it falls'
+    option('--n_warmup_steps', type=number(int, 1), default=300, help=warmup)
+    decay = 'of AdamW, not for biases and normalisations'
+    option('--weight_decay', type=number(float, 0.0), default=0.01, help=decay)
+    modes = ['off', 'bf16', 'fp16']
+    option('--amp', choices=modes, default='off', help='mixed precision of 16 bits')
 
 
 def add_update_options(parser):
-    """Add the options that say what a step is made of."""
-    p = parser.add_argument_group('updates')
-    p.add_argument(
-        '--batch_tokens',
-        type=number(int, 0),
-        default=4000,
-        help='tokens a batch at most, of each process and language, 0: no limit',
+    """Add the options that say how a gradient step is computed."""
+    option = parser.add_argument_group('updates').add_argument
+    tokens = (
+        'largest number of tokens of a batch, of each process and side, 0: no limit'
     )
-    p.add_argument(
-        '--iteration_per_update',
-        type=number(int, 1),
-        default=1,
-        help='batches whose gradients add up for one step',
+    option('--batch_tokens', type=number(int, 0), default=4000, help=tokens)
+    n_batches = 'batches whose gradients are accumulated for one step'
+    option('--iteration_per_update', type=number(int, 1), default=1, help=n_batches)
+    share, share_help = number(float, 0.0, 0.9), 'probability taken from the true token'
+    option('--label_smoothing', type=share, default=0.1, help=share_help)
+    is_optional, fast_help = (
+        argparse.BooleanOptionalAction,
+        'the faster pieces of fast.py',
     )
-    p.add_argument(
-        '--label_smoothing',
-        type=number(float, 0.0, 0.9),
-        default=0.1,
-        help='share of the probability that is not asked of the true token',
-    )
+    option('--fast', action=is_optional, default=True, help=fast_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what kind of network learns."""
-    p = parser.add_argument_group('model')
-    p.add_argument(
-        '--hidden_size', type=number(int, 2), default=128, help="of a token's features"
-    )
-    p.add_argument(
-        '--n_heads',
-        type=number(int, 1),
-        default=4,
-        help='attentions side by side, which share the hidden size',
-    )
-    p.add_argument(
-        '--ffn_size', type=number(int, 1), default=512, help='inside a block'
-    )
-    p.add_argument(
-        '--n_layers', type=number(int, 1), default=3, help='of encoder and decoder'
-    )
-    p.add_argument(
-        '--dropout_p',
-        type=number(float, 0.0, 0.95),
-        default=0.1,
-        help='share of the features to blank out',
-    )
-    p.add_argument(
-        '--attention',
-        choices=['plain', 'sdpa'],
-        default='sdpa',
-        help="the formula as written, or torch's fused form of it",
-    )
-    p.add_argument(
-        '--tied',
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help='score a subword by the vector that the decoder reads it by',
-    )
-    p.add_argument(
-        '--compile',
-        action='store_true',
-        help='let torch compile the network: slow to begin, fast to go on',
-    )
+    """Add the options that say which network to train."""
+    option = parser.add_argument_group('model').add_argument
+    option('--hidden_size', type=number(int, 2), default=128, help='of a token')
+    heads = 'heads of each attention, which share the hidden size'
+    option('--n_heads', type=number(int, 1), default=4, help=heads)
+    option('--ffn_size', type=number(int, 1), default=512, help='inside a block')
+    layers = 'blocks of the encoder and of the decoder'
+    option('--n_layers', type=number(int, 1), default=3, help=layers)
+    p, p_help = number(float, 0.0, 0.95), 'probability to set a feature to zero'
+    option('--dropout_p', type=p, default=0.1, help=p_help)
+    kinds, kinds_help = ['plain', 'sdpa'], "the formula, or torch's fused function"
+    option('--attention', choices=kinds, default='sdpa', help=kinds_help)
+    is_optional = argparse.BooleanOptionalAction
+    tied = 'the generator shares its weights with the decoder embedding'
+    option('--tied', action=is_optional, default=True, help=tied)
+    compiled = 'compile the network with torch: a slow start, then faster'
+    option('--compile', action='store_true', help=compiled)
 
 
 def compile_model(model, device):
-    """Let torch compile what forward() does, for batches of any shape.
+    """Compile forward() with torch, for batches of any shape.
 
     Raises:
         InputError: there is no compiler.
@@ -220,40 +127,15 @@ def compile_model(model, device):
     model.compile(dynamic=True)
 
 
-def get_optimizer(model, lr, weight_decay):
-    """Return AdamW, which lets matrices decay, but no biases and normalisations."""
-    from torch import optim
-
-    params = list(model.parameters())
-    groups = [
-        {'params': [p for p in params if p.dim() > 1], 'weight_decay': weight_decay},
-        {'params': [p for p in params if p.dim() <= 1], 'weight_decay': 0.0},
-    ]
-    return optim.AdamW(groups, lr, fused=True)
-
-
-def get_scheduler(optimizer, n_warmup_steps):
-    """Return a schedule that rises in a line, then falls as 1 / sqrt(step).
-
-    Vaswani et al. 2017, equation 3, but for the height, which is the learning rate.
-    """
-    from torch import optim
-
-    def get_factor(step):
-        return min((step + 1) / n_warmup_steps, (n_warmup_steps / (step + 1)) ** 0.5)
-
-    return optim.lr_scheduler.LambdaLR(optimizer, get_factor)
-
-
 def main(config):
     """Train and save the best model."""
     from ignite.metrics import Loss, MetricsLambda
     from torch import nn
 
-    from data_loader import get_loaders
-    from loss import SmoothCrossEntropyLoss
+    from data_loader import PAD_ID, count_targets, get_loaders
+    from fast import speed_up
     from model import get_model
-    from trainer import Trainer
+    from trainer import InverseSquareRoot, Trainer, get_optimizer
 
     check_model_fn(config.model_fn)
     set_seed(config.seed)
@@ -264,13 +146,18 @@ def main(config):
     log(f'{len(train_loader.dataset)} pairs to train on')
 
     # Model, criterion and optimizer
-    vocab_sizes = x_subwords.vocab_size(), y_subwords.vocab_size()
-    model = get_model(vars(config), *vocab_sizes).to(device)
+    model = get_model(vars(config), len(x_subwords), len(y_subwords)).to(device)
+    cross_entropy = nn.CrossEntropyLoss(ignore_index=PAD_ID)
+    crit = nn.CrossEntropyLoss(
+        ignore_index=PAD_ID, label_smoothing=config.label_smoothing
+    )
+    if config.fast:
+        speed_up(model, crit, cross_entropy)
     if config.compile:
         compile_model(model, device)
-    crit = SmoothCrossEntropyLoss(config.label_smoothing)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
-    scheduler = get_scheduler(optimizer, config.n_warmup_steps)
+    n_warmup_batches = config.n_warmup_steps * config.iteration_per_update
+    scheduler = InverseSquareRoot(optimizer, n_warmup_batches)
 
     # Trainer
     checkpoint = {
@@ -279,10 +166,10 @@ def main(config):
         'x_subwords': to_tensor(x_subwords.serialized_model_proto()),
         'y_subwords': to_tensor(y_subwords.serialized_model_proto()),
     }
-    cross_entropy = Loss(nn.CrossEntropyLoss(), device=device)
-    metrics = {'perplexity': MetricsLambda(math.exp, cross_entropy)}
+    valid_loss = Loss(cross_entropy, batch_size=count_targets, device=device)
+    metrics = {'perplexity': MetricsLambda(math.exp, valid_loss)}
     trainer = Trainer(model, crit, optimizer, scheduler, metrics, checkpoint)
-    state = load_last(config, '13_transformer') if config.resume else None
+    state = load_last(config, checkpoint['chapter']) if config.resume else None
     if state:
         trainer.load_state_dict(state)
     try:
@@ -291,10 +178,11 @@ def main(config):
         log('to go on, give the same command with --resume')
         raise
     finally:
+        # The trainer has saved the best model.
         if trainer.history['train_loss']:
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
             draw_learning_curve(trainer.history, picture_fn)
-            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -7,11 +7,13 @@ import contextlib
 import logging
 import math
 import sys
+from operator import itemgetter
 
 import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from ignite.handlers import Checkpoint, EarlyStopping, ProgressBar, TensorboardLogger
+from ignite.handlers.param_scheduler import ParamScheduler
 from ignite.metrics import Loss
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
@@ -25,14 +27,13 @@ class Trainer:
     """Trains a model with two Ignite engines, one for training and one for validation.
 
     Arguments:
-        model: maps x, the lengths of its rows and y without its last token to y_hat,
-            the logits of y without its first token.
-        crit: maps y_hat and the targets to the mean loss of the targets.
+        model: maps a batch of x to y_hat.
+        crit: maps y_hat and y to the mean loss of the batch.
         optimizer: updates the parameters of the model.
-        scheduler: changes the learning rate after each step.
+        scheduler: an Ignite handler that sets the learning rate before each step.
         metrics: Ignite's metrics of y_hat and y for the validation, by name.
         checkpoint: what the checkpoints contain besides the model; its 'config' are the
-            options of the command line.
+            options seed, n_epochs, early_stop, verbose, log_dir and model_fn.
     """
 
     def __init__(self, model, crit, optimizer, scheduler, metrics, checkpoint):
@@ -43,16 +44,18 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.checkpoint = checkpoint
         self.config = checkpoint['config']
+
+        # Mixed precision: fp16 needs a scaler
         is_fp16 = self.config['amp'] == 'fp16'
         if is_fp16 and self.device.type == 'cpu':
             raise InputError('--amp fp16: needs a GPU; the CPU has bf16')
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
-        # The targets since the last update, and the norm of its gradient.
+        # The targets since the last update, and the norm of its gradient
         self.n_targets = 0
         self.grad_norm = torch.zeros((), device=self.device)
 
-        # With several processes, gradients are averaged during backward.
+        # Several processes: their gradients are averaged during backward
         is_alone = idist.get_world_size() == 1
         self.network = model if is_alone else DistributedDataParallel(model)
 
@@ -69,14 +72,15 @@ class Trainer:
 
         # Move
         x, lengths, y = batch
-        n_targets = count_targets(y[:, 1:])
         x, y = x.to(self.device), y.to(self.device)
 
         # Forward: teacher forcing; the loss needs more than 16 bits
         with self._sync_if(is_update):
             with get_autocast(self.device, self.config['amp']):
                 y_hat = self.network(x, lengths, y[:, :-1])
-            loss = self.crit(y_hat.flatten(0, -2).float(), y[:, 1:].flatten())
+            targets = y[:, 1:].flatten()
+            loss = self.crit(y_hat.flatten(0, -2).float(), targets)
+            n_targets = count_targets(targets)
 
             # Backward: of the sum over the targets, since sums add up over batches;
             # scaled up, since small gradients would be 0 in fp16
@@ -87,8 +91,7 @@ class Trainer:
             self._update()
 
         # Report: tensors, because a Python number would have to wait for the device
-        report = {'loss': loss.detach(), 'n_targets': n_targets}
-        return report | {'|grad|': self.grad_norm}
+        return {'loss': loss.detach(), 'y': targets, '|grad|': self.grad_norm}
 
     def _is_update(self, state):
         """Return whether this batch is the last one of its group, or of the epoch."""
@@ -119,7 +122,6 @@ class Trainer:
         # Step: left out if a gradient has overflowed
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        self.scheduler.step()
         self.optimizer.zero_grad()
 
     @torch.no_grad()
@@ -135,15 +137,10 @@ class Trainer:
     def _attach_metrics(self, metrics):
         """Attach the means over all targets of an epoch, and keep the losses."""
         # The training step has computed the loss: Loss only has to average it.
-        Loss(
-            lambda loss, n_targets: loss,
-            output_transform=lambda output: (output['loss'], output['n_targets']),
-            batch_size=int,
-            device=self.device,
-        ).attach(self.trainer, 'train_loss')
-        Loss(self.crit, batch_size=count_targets, device=self.device).attach(
-            self.validator, 'valid_loss'
-        )
+        get_loss, inputs = lambda loss, y: loss, itemgetter('loss', 'y')
+        options = {'batch_size': count_targets, 'device': self.device}
+        Loss(get_loss, inputs, **options).attach(self.trainer, 'train_loss')
+        Loss(self.crit, **options).attach(self.validator, 'valid_loss')
         for name, metric in metrics.items():
             metric.attach(self.validator, f'valid_{name}')
 
@@ -166,7 +163,6 @@ class Trainer:
         self.to_save = {
             'model': self.model,
             'optimizer': self.optimizer,
-            'scheduler': self.scheduler,
             'scaler': self.scaler,
             'trainer': self.trainer,
             'early_stopping': self.early_stopping,
@@ -214,6 +210,7 @@ class Trainer:
 
         attach, config = self.trainer.add_event_handler, self.config
         attach(Events.EPOCH_STARTED, self._start_epoch)
+        attach(Events.ITERATION_STARTED, self.scheduler)
         some_iterations = Events.ITERATION_COMPLETED(every=20)
         attach(some_iterations, self._check_step)
         if config['verbose'] == 2 and sys.stderr.isatty() and is_first_process():
@@ -241,11 +238,9 @@ class Trainer:
         self._check_loss(engine.state.output['loss'].item())
 
     def _check_loss(self, loss):
-        """Stop before a loss that is not a number spoils what has been saved.
-
-        In fp16, losses may overflow: the scaler then leaves out the update and halves
-        its scale, until there is nothing left to halve.
-        """
+        """Stop before a loss that is not a number spoils what has been saved."""
+        # If fp16 overflows, the scaler skips the step and halves its scale. If that
+        # does not help, the scale falls below 1.
         is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
         if not math.isfinite(loss) and not is_overflow:
             state = self.trainer.state
@@ -287,3 +282,35 @@ class Trainer:
     def load_state_dict(self, state):
         """Resume from the state that the last checkpoint has saved."""
         Checkpoint.load_objects(self.to_save, state)
+        # The schedule depends on the options and on the number of steps alone.
+        self.scheduler.event_index = self.trainer.state.iteration
+
+
+def get_optimizer(model, lr, weight_decay):
+    """Return AdamW with weight decay for matrices, not for biases and normalisation."""
+    params = list(model.parameters())
+    groups = [
+        {'params': [p for p in params if p.dim() > 1], 'weight_decay': weight_decay},
+        {'params': [p for p in params if p.dim() <= 1], 'weight_decay': 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr, fused=True)
+
+
+class InverseSquareRoot(ParamScheduler):
+    """The learning rate rises linearly, then falls as 1/sqrt(step).
+
+    Vaswani et al. 2017, equation 3, with the maximum set by the learning rate.
+
+    Arguments:
+        optimizer: its learning rate is the highest one.
+        n_warmup_steps: the number of steps in which the learning rate rises.
+    """
+
+    def __init__(self, optimizer, n_warmup_steps):
+        super().__init__(optimizer, 'lr')
+        self.lr, self.n_warmup_steps = optimizer.defaults['lr'], n_warmup_steps
+
+    def get_param(self):
+        """Return the learning rate of the next step."""
+        ratio = (self.event_index + 1) / self.n_warmup_steps
+        return self.lr * min(ratio, ratio**-0.5)

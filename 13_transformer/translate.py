@@ -4,96 +4,83 @@
     python translate.py --model_fn model.pth --beam_size 10 --n_best 3 < sentences.ko
     python translate.py --ref_fn sample/test.en < sample/test.ko
 
-Reads a sentence a line from stdin and prints a line for each, blank ones included: its
-translation, or n of them with --n_best, each as the number of the line, the score and
-the text, separated by tabs. With --ref_fn, `bleu: 38.20` and `chrf: 60.10` go to
-stderr, with the signatures of sacreBLEU. Several models translate together.
+Reads one sentence a line from stdin and prints one line for each, blank lines included:
+its translation, or n of them with --n_best, each as the number of the line, the score
+and the text, separated by tabs. With --ref_fn, `bleu: 38.20` and `chrf: 60.10` go to
+stderr, with the signatures of sacreBLEU. Several models form an ensemble.
 """
 
+import argparse
 import math
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, repeat
+from itertools import chain
 
-from utils import (
+from guards import (
     InputError,
-    batched,
     get_argparser,
-    get_device,
     load_checkpoint,
     log,
     number,
     read_lines,
     run,
     save_figure,
-    use_korean_font,
 )
+from utils import batched, get_device, use_korean_font
 
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_argparser('Translate the lines of stdin.', takes_models=True)
-    p.add_argument(
-        '--beam_size',
-        type=number(int, 1),
-        default=5,
-        help='hypotheses to follow at a time, 1: always the likeliest token',
-    )
-    p.add_argument(
-        '--n_best', type=number(int, 1), default=1, help='translations of a sentence'
-    )
-    p.add_argument(
-        '--length_penalty',
-        type=number(float, 0.0, 10.0),
-        default=1.0,
-        help='larger favours longer translations',
-    )
-    p.add_argument(
-        '--max_length',
-        type=number(int, 2),
-        default=150,
-        help='subwords of a sentence, and of its translation, at most; of the latter, '
-        'never more than twice as many as the sentence has, and 10',
-    )
-    p.add_argument(
-        '--batch_size', type=number(int, 1), default=64, help='sentences at a time'
-    )
-    p.add_argument('--ref_fn', help='true translations, to score against')
-    p.add_argument(
-        '--lowercase', action='store_true', help='score without regard to case'
-    )
-    p.add_argument('--attention_fn', help='PNG of where the first translation looks')
+    p = get_argparser('Translate the lines of stdin.')
+    # The option of get_argparser() takes only one checkpoint.
+    option = p.add_argument_group(
+        'translation', conflict_handler='resolve'
+    ).add_argument
+    models = {'nargs': '+', 'default': ['model.pth']}
+    option('--model_fn', **models, help='checkpoints, whose probabilities are averaged')
+    limit = number(int, 1)
+    beam_help = 'hypotheses kept at each step, 1: greedy search'
+    option('--beam_size', type=limit, default=5, help=beam_help)
+    option('--n_best', type=limit, default=1, help='translations of a sentence')
+    alpha, alpha_help = number(float, 0.0, 10.0), 'larger favours longer translations'
+    option('--length_penalty', type=alpha, default=1.0, help=alpha_help)
+    max_length = 'largest number of subwords of a sentence and of its translation; the '
+    max_length += 'translation also has at most twice as many as the sentence, plus 10'
+    option('--max_length', type=number(int, 2), default=150, help=max_length)
+    option('--batch_size', type=limit, default=64, help='sentences a batch')
+    option('--ref_fn', help='reference translations, to score against')
+    option('--lowercase', action='store_true', help='score without regard to case')
+    option('--attention_fn', help='PNG of the attention of the first translation')
+    is_optional = argparse.BooleanOptionalAction
+    option('--fast', action=is_optional, default=True, help='the pieces of fast.py')
     return p
 
 
 class Translator:
-    """Checkpoints at work: from sentences to translations.
+    """One trained model or several: from sentences to translations.
 
-    Several models of the same subwords are one network to the search: it sees the mean
-    of their probabilities.
+    Several models with the same subwords form an ensemble: the search sees the mean of
+    their probabilities.
 
     Arguments:
         fns: the checkpoints.
-        device: where to compute.
+        device: the device to compute on.
+        is_fast: whether to use the faster pieces of fast.py.
 
     Raises:
-        InputError: the models have not the same subwords.
+        InputError: the models have different subwords.
     """
 
-    def __init__(self, fns, device):
+    def __init__(self, fns, device, is_fast=True):
+        import torch
         from sentencepiece import SentencePieceProcessor
 
+        import fast
         from model import get_model
 
         self.device = device
         checkpoints = [load_checkpoint(fn, '13_transformer') for fn in fns]
-        protos = [
-            [
-                checkpoint[side].numpy().tobytes()
-                for side in ('x_subwords', 'y_subwords')
-            ]
-            for checkpoint in checkpoints
-        ]
+        sides = 'x_subwords', 'y_subwords'
+        protos = [[c[side].numpy().tobytes() for side in sides] for c in checkpoints]
         for fn, proto in zip(fns, protos, strict=True):
             if proto != protos[0]:
                 raise InputError(f'{fn}: expected the same subwords as {fns[0]} has')
@@ -101,21 +88,24 @@ class Translator:
             SentencePieceProcessor(model_proto=proto) for proto in protos[0]
         )
         self.models = []
-        vocab_sizes = self.x_subwords.vocab_size(), self.y_subwords.vocab_size()
         for checkpoint in checkpoints:
+            vocab_sizes = len(self.x_subwords), len(self.y_subwords)
             model = get_model(checkpoint['config'], *vocab_sizes)
             model.load_state_dict(checkpoint['model'])
             self.models.append(model.to(device).eval())
 
-    def start(self, x, lengths, n_hypotheses, max_length):
-        """Read sentences; return the States in which their translations begin."""
-        states = [
-            model.start(x, lengths, n_hypotheses, max_length) for model in self.models
-        ]
+        self.topk, self.translate_batches = torch.topk, translate_batches
+        if is_fast:
+            fast.speed_up(*self.models)
+            self.topk, self.translate_batches = fast.topk, fast.translate_batches
+
+    def start(self, x, lengths):
+        """Encode source sentences; return the States of the models before a step."""
+        states = [model.start(x, lengths) for model in self.models]
         return states[0] if len(states) == 1 else Ensemble(states)
 
     def step(self, y, state):
-        """Return the logits of what follows on y, the mean of the models'."""
+        """Return the logits of the next token, averaged if there are several models."""
         import torch
 
         if len(self.models) == 1:
@@ -124,19 +114,19 @@ class Translator:
             model.step(y, one).log_softmax(dim=-1)
             for model, one in zip(self.models, state.states, strict=True)
         ]
-        # The logarithm of a mean of probabilities, but for a constant.
+        # The logarithm of the mean probability, up to a constant.
         return torch.stack(log_p).logsumexp(dim=0)
 
     def translate(self, ids, config):
         """Search for the translations of a batch of sentences.
 
         Arguments:
-            ids: the ids of each sentence's subwords, as lists.
+            ids: the subword ids of each sentence, as lists.
             config: the options beam_size, n_best, length_penalty and max_length.
 
         Returns:
-            A list for each sentence: its (score, ids of the translation). With a beam
-            of 1 there is one translation, and nothing to compare its score with: None.
+            A list for each sentence: (score, ids) of each translation. Greedy search
+            finds one translation, without a score: None.
         """
         import torch
         from torch.nn.utils.rnn import pad_sequence
@@ -152,9 +142,8 @@ class Translator:
         if config.beam_size == 1:
             tokens = greedy_search(*task)
             return [[(None, y[: y.index(EOS_ID)])] for y in tokens.tolist()]
-        scores, tokens = beam_search(
-            *task, config.beam_size, config.n_best, config.length_penalty
-        )
+        options = config.beam_size, config.n_best, config.length_penalty, self.topk
+        scores, tokens = beam_search(*task, *options)
         return [
             [
                 (score, y[: y.index(EOS_ID)])
@@ -165,14 +154,12 @@ class Translator:
         ]
 
     def encode(self, lines, max_length):
-        """Return the ids of the subwords of each line, and say which are cut short."""
+        """Return the subword ids of each line; lines that are too long are cut."""
         ids = self.x_subwords.encode([' '.join(line.split()) for line in lines])
         for line, i in zip(lines, ids, strict=True):
             if len(i) > max_length:
-                log(
-                    f'{line[:20]!r}...: {len(i)} subwords, only the first '
-                    f'--max_length {max_length} are read'
-                )
+                cut = f'only the first --max_length {max_length} are read'
+                log(f'{line[:20]!r}...: {len(i)} subwords, {cut}')
         return [i[:max_length] for i in ids]
 
     def decode(self, y):
@@ -180,15 +167,15 @@ class Translator:
         return ' '.join(self.y_subwords.decode(y).split())
 
     def get_attention(self, ids, y):
-        """Return where the first model looks while it writes a translation.
+        """Return the attention of the first model for a sentence and its translation.
 
         Arguments:
-            ids: the ids of the subwords of a sentence.
-            y: the ids of its translation.
+            ids: the subword ids of the sentence.
+            y: the subword ids of its translation.
 
         Returns:
-            The subwords that are read, those that are written, and the weights, an
-            array of shape (n_layers, n_heads, y_length, x_length).
+            The source subwords, the target subwords, and the weights, an array of shape
+            (n_layers, n_heads, y_length, x_length).
         """
         import torch
 
@@ -206,95 +193,84 @@ class Translator:
 
 
 class Ensemble:
-    """The States of several models, which go together."""
+    """The States of several models."""
 
     def __init__(self, states):
         self.states = states
 
     def select(self, rows):
-        """Keep these hypotheses, in this order, in all of them."""
+        """Keep the given hypotheses, in this order, in all States."""
         for state in self.states:
             state.select(rows)
 
 
 def translate_batches(translator, batches, config):
-    """Yield the translations of each batch, of which several are at work on a CPU.
-
-    A step of a search is too small to be shared out well: so each thread that torch may
-    use gets a batch of its own.
+    """Yield the translations of each batch, one batch after the other.
 
     Arguments:
-        batches: the ids of each sentence's subwords, a list for each batch.
+        translator: has translate().
+        batches: a list of batches, each the ids of its sentences.
+        config: the options of the search.
     """
-    import torch
-
-    n_threads = torch.get_num_threads()
-    n_workers = n_threads if translator.device.type == 'cpu' else 1
-    n_workers = max(1, min(n_workers, len(batches)))
-    with ThreadPoolExecutor(
-        n_workers, initializer=torch.set_num_threads, initargs=(n_threads // n_workers,)
-    ) as executor:
-        yield from executor.map(translator.translate, batches, repeat(config))
+    for ids in batches:
+        yield translator.translate(ids, config)
 
 
 def translate(translator, lines, config, chunk_size):
-    """Translate lines; inside a chunk, those of like length together.
+    """Translate lines; within a chunk, sentences of similar length share a batch.
 
     Arguments:
         lines: an iterable of strings.
 
     Yields:
-        For each line, the ids of its subwords, and a list of its translations from the
-        best one down, each (score, ids); for a blank line, two empty lists.
+        For each line, its subword ids, and a list of its translations in descending
+        order of their scores, each (score, ids); for a blank line, two empty lists.
     """
     for chunk in batched(lines, chunk_size):
         ids = translator.encode(chunk, config.max_length)
-        places = [i for i in range(len(chunk)) if ids[i]]
-        # What takes longest comes first, so that no thread waits long for the last one.
-        places.sort(key=lambda i: -len(ids[i]))
-        translations = [[] for _ in chunk]
-        batches = [
-            [ids[i] for i in batch] for batch in batched(places, config.batch_size)
-        ]
-        found = chain.from_iterable(translate_batches(translator, batches, config))
-        for i, results in zip(places, found, strict=True):
-            translations[i] = results
-        yield from zip(ids, translations, strict=True)
+        # The longest first, so that threads that share the batches end together.
+        indices = sorted(
+            (i for i in range(len(ids)) if ids[i]), key=lambda i: -len(ids[i])
+        )
+        groups = batched(indices, config.batch_size)
+        batches = [[ids[i] for i in group] for group in groups]
+        results = chain.from_iterable(
+            translator.translate_batches(translator, batches, config)
+        )
+        translations = dict(zip(indices, results, strict=True))
+        for i in range(len(chunk)):
+            yield ids[i], translations.get(i, [])
 
 
 def print_scores(hypotheses, config):
-    """Print how near the translations come to the true ones, by sacreBLEU (Post 2018).
+    """Print BLEU and chrF of the translations, by sacreBLEU (Post 2018).
 
     Raises:
-        InputError: there are not as many true ones.
+        InputError: there are more or fewer references than translations.
     """
     from sacrebleu.metrics import BLEU, CHRF
 
     references = list(read_lines(config.ref_fn))
     if len(references) != len(hypotheses):
-        raise InputError(
-            f'{config.ref_fn}: expected {len(hypotheses)} lines, as many as were '
-            f'translated, found {len(references)}'
-        )
-    for name, metric in (
-        ('bleu', BLEU(lowercase=config.lowercase)),
-        ('chrf', CHRF(lowercase=config.lowercase)),
-    ):
+        expected = f'expected {len(hypotheses)} lines, as many as were translated'
+        raise InputError(f'{config.ref_fn}: {expected}, found {len(references)}')
+    for name, metric_class in (('bleu', BLEU), ('chrf', CHRF)):
+        metric = metric_class(lowercase=config.lowercase)
         score = metric.corpus_score(hypotheses, [references]).score
         log(f'{name}: {score:.2f}')
         log(f'{name}_signature: {metric.get_signature()}')
 
 
 def draw_attention(figure, x_pieces, y_pieces, weights):
-    """Draw where a network looks while it writes, an image for each layer and head.
+    """Draw attention weights, an image for each layer and head.
 
     Arguments:
         figure: the matplotlib Figure to draw on.
-        x_pieces, y_pieces: the subwords that are read and written.
+        x_pieces, y_pieces: the source subwords and the target subwords.
         weights: an array of shape (n_layers, n_heads, y_length, x_length).
     """
     n_layers, n_heads, _, _ = weights.shape
-    # An image is as large as its subwords need, which stand at the outer edges alone.
+    # The size of an image depends on its subwords, which label the outer edges only.
     width, height = 1 + 0.22 * len(x_pieces), 1 + 0.22 * len(y_pieces)
     figure.set_size_inches(1 + n_heads * width, 1 + n_layers * height)
     grid = figure.subplots(n_layers, n_heads, squeeze=False, sharex=True, sharey=True)
@@ -317,19 +293,18 @@ def draw(translator, ids, y, fn):
     figure = Figure(layout='constrained')
     draw_attention(figure, *translator.get_attention(ids, y))
     save_figure(figure, fn)
-    log(f'picture: {fn}')
 
 
 def main(config):
     """Translate, print, score and draw."""
     if config.n_best > config.beam_size:
         raise InputError(f'--n_best {config.n_best}: expected at most the --beam_size')
-    translator = Translator(config.model_fn, get_device(config.gpu_id))
+    translator = Translator(config.model_fn, get_device(config.gpu_id), config.fast)
     is_typed = sys.stdin.isatty()
     if is_typed:
-        log('a sentence a line, please; Ctrl-D ends it')
+        log('type one sentence a line; Ctrl-D ends the input')
 
-    # A person at the keyboard wants the answer at once.
+    # At the keyboard, each line is answered at once.
     chunk_size = 1 if is_typed else 20 * config.batch_size
     lines = translate(translator, read_lines(), config, chunk_size)
     hypotheses, to_draw = [], None

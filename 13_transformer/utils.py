@@ -10,23 +10,7 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from guards import (
-    InputError,
-    get_argparser,
-    load_checkpoint,
-    log,
-    save_figure,
-)
-
-
-def get_models_argparser(description):
-    """Return a parser as get_argparser() does, but --model_fn takes several names."""
-    p = get_argparser(description)
-    group = p.add_argument_group('models', conflict_handler='resolve')
-    names = {'nargs': '+', 'default': ['model.pth']}
-    several = 'checkpoints, whose probabilities are averaged'
-    group.add_argument('--model_fn', **names, help=several)
-    return p
+from guards import InputError, load_checkpoint, log, save_figure
 
 
 def set_seed(seed):
@@ -137,10 +121,10 @@ def load_last(config, chapter):
 
 
 def use_korean_font():
-    """Let matplotlib draw Korean with NanumGothic, which koreanize-matplotlib ships.
+    """Let matplotlib draw Korean with NanumGothic from koreanize-matplotlib.
 
-    Importing the package fails where Python has no distutils any more, so its fonts are
-    used as files.
+    The package itself can't be imported without distutils, which new versions of Python
+    do not have. So only its font file is used.
     """
     import matplotlib
     from matplotlib import font_manager

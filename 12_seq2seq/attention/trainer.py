@@ -1,0 +1,223 @@
+"""The training loop on Ignite: trains any model that maps sequences to sequences.
+
+Nothing here depends on languages or words, so the later chapters can copy it.
+"""
+
+import logging
+import math
+import sys
+from operator import itemgetter
+
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import Checkpoint, EarlyStopping, ProgressBar, TensorboardLogger
+from ignite.metrics import Loss
+from torch.nn.utils import clip_grad_norm_, get_total_norm
+
+from data_loader import count_targets
+from guards import InputError, log, save_checkpoint
+from utils import get_last_fn, set_seed
+
+
+class Trainer:
+    """Trains a model with two Ignite engines, one for training and one for validation.
+
+    Arguments:
+        model: maps a batch of x to y_hat.
+        crit: maps y_hat and y to the mean loss of the batch.
+        optimizer: updates the parameters of the model.
+        metrics: Ignite's metrics of y_hat and y for the validation, by name.
+        checkpoint: what the checkpoints contain besides the model; its 'config' are the
+            options seed, n_epochs, early_stop, verbose, log_dir and model_fn.
+    """
+
+    def __init__(self, model, crit, optimizer, metrics, checkpoint):
+        self.model = model
+        self.crit = crit
+        self.optimizer = optimizer
+        self.device = next(model.parameters()).device
+        self.checkpoint = checkpoint
+        self.config = checkpoint['config']
+
+        # An engine calls its step for each batch of a loader.
+        self.trainer = Engine(self._train_step)
+        self.validator = Engine(self._valid_step)
+        self._attach_metrics(metrics)
+        self._create_handlers()
+
+    def _train_step(self, engine, batch):
+        """Take one gradient step, and report its loss and the norm of its gradient."""
+        self.model.train()
+
+        # Move: packing needs the lengths on the CPU
+        x, lengths, y = batch
+        x, y = x.to(self.device), y.to(self.device)
+
+        # Forward: teacher forcing, each token is predicted from the true ones before it
+        y_hat = self.model(x, lengths, y[:, :-1])
+        targets = y[:, 1:].flatten()
+        loss = self.crit(y_hat.flatten(0, 1), targets)
+
+        # Backward
+        self.optimizer.zero_grad()
+        loss.backward()
+
+        # Clip
+        grad_norm = clip_grad_norm_(self.model.parameters(), self.config['max_grad'])
+
+        # Step
+        self.optimizer.step()
+
+        # Report: tensors, because a Python number would have to wait for the device
+        return {'loss': loss.detach(), 'y': targets, '|grad|': grad_norm}
+
+    @torch.no_grad()
+    def _valid_step(self, engine, batch):
+        """Predict, and leave y_hat and y to the metrics."""
+        self.model.eval()
+        x, lengths, y = batch
+        x, y = x.to(self.device), y.to(self.device)
+        y_hat = self.model(x, lengths, y[:, :-1])
+        return y_hat.flatten(0, 1), y[:, 1:].flatten()
+
+    def _attach_metrics(self, metrics):
+        """Attach the means over all targets of an epoch, and keep the losses."""
+        # The training step has computed the loss: Loss only has to average it.
+        get_loss, inputs = lambda loss, y: loss, itemgetter('loss', 'y')
+        options = {'batch_size': count_targets, 'device': self.device}
+        Loss(get_loss, inputs, **options).attach(self.trainer, 'train_loss')
+        Loss(self.crit, **options).attach(self.validator, 'valid_loss')
+        for name, metric in metrics.items():
+            metric.attach(self.validator, f'valid_{name}')
+
+        # The losses of all epochs belong to the state of the engine.
+        self.trainer.state.history = {'train_loss': [], 'valid_loss': []}
+        self.trainer.state_dict_user_keys.append('history')
+
+    def _create_handlers(self):
+        """Create early stopping, and what saves the best model and the last state."""
+        # The lower the validation loss, the higher the score.
+        get_score = Checkpoint.get_default_score_fn('valid_loss', -1.0)
+        patience = self.config['early_stop'] or sys.maxsize
+        self.early_stopping = EarlyStopping(patience, get_score, self.trainer)
+
+        # A Checkpoint with a score saves the best model, one without each last state.
+        options = {'save_handler': self._save, 'filename_pattern': '{name}'}
+        best = {'best': {'model': self.model}}
+        self.best = Checkpoint(best, score_function=get_score, **options)
+        # The next epoch depends on the states of these objects, and on nothing else.
+        self.to_save = {
+            'model': self.model,
+            'optimizer': self.optimizer,
+            'trainer': self.trainer,
+            'early_stopping': self.early_stopping,
+            'best': self.best,
+        }
+        self.last = Checkpoint({'last': self.to_save}, **options)
+
+    def _save(self, state, name, metadata):
+        """Save the state dicts that a Checkpoint named best or last has collected."""
+        fn = self.config['model_fn']
+        fn = get_last_fn(fn) if name == 'last' else fn
+        save_checkpoint(self.checkpoint | state, fn)
+
+    def train(self, train_loader, valid_loader):
+        """Run the epochs that are left, and validate and save after each.
+
+        Arguments:
+            train_loader, valid_loader: give batches of x and y.
+
+        Raises:
+            InputError: the loss is not a number any more, or the data has changed.
+        """
+        n_epochs = self.config['n_epochs']
+        state, patience = self.trainer.state, self.early_stopping.patience
+        if state.epoch >= n_epochs or self.early_stopping.counter >= patience:
+            log('there is nothing left to train')
+            return
+        if state.epoch_length not in (None, len(train_loader)):
+            raise InputError(f'expected {state.epoch_length} batches of data as before')
+
+        self._attach_handlers(valid_loader)
+        self.trainer.run(train_loader, max_epochs=n_epochs)
+        if self.early_stopping.counter >= patience:
+            log(f'no better model since epoch {state.epoch - patience}: stopped early')
+
+    def _attach_handlers(self, valid_loader):
+        """Attach what happens at the events of the training, in the order of calls.
+
+        An epoch is reported before it is saved, because a saved epoch is not run again.
+        The best model is saved before the last state, which contains its score.
+        """
+        # Exceptions are reported by run(), in guards.py.
+        for logger in (logging.getLogger('ignite'), self.early_stopping.logger):
+            logger.setLevel(logging.CRITICAL)
+
+        attach, config = self.trainer.add_event_handler, self.config
+        attach(Events.EPOCH_STARTED, self._start_epoch)
+        some_iterations = Events.ITERATION_COMPLETED(every=20)
+        attach(some_iterations, self._check_step)
+        if config['verbose'] == 2 and sys.stderr.isatty():
+            ProgressBar().attach(self.trainer, None, self._get_norms, some_iterations)
+
+        attach(Events.EPOCH_COMPLETED, self._validate, valid_loader)
+        attach(Events.EPOCH_COMPLETED, self.early_stopping)
+        if config['verbose'] > 0:
+            attach(Events.EPOCH_COMPLETED, self._report)
+        if config['log_dir']:
+            first_step = self.trainer.state.epoch + 1
+            logger = TensorboardLogger(config['log_dir'], purge_step=first_step)
+            logger.attach(self.trainer, self._log_scalars, Events.EPOCH_COMPLETED)
+        attach(Events.EPOCH_COMPLETED, self.best)
+        attach(Events.EPOCH_COMPLETED, self.last)
+
+    def _start_epoch(self, engine):
+        """Set the seed of an epoch, which is the same for a resumed training."""
+        set_seed(self.config['seed'] + engine.state.epoch)
+
+    def _check_step(self, engine):
+        """Check the loss: not after each step, because it waits for the device."""
+        self._check_loss(engine.state.output['loss'].item())
+
+    def _check_loss(self, loss):
+        """Stop before a loss that is not a number spoils what has been saved."""
+        if not math.isfinite(loss):
+            state = self.trainer.state
+            where = f'epoch {state.epoch}, iteration {state.iteration}'
+            raise InputError(f'loss={loss} in {where}: lower --lr')
+
+    def _get_norms(self, output):
+        """Return the loss of a step, and the norms of all parameters and gradients."""
+        norm = get_total_norm([p.detach() for p in self.model.parameters()])
+        return {'loss': output['loss'], '|param|': norm, '|grad|': output['|grad|']}
+
+    def _validate(self, engine, valid_loader):
+        """Add the validation's metrics and the norms to the metrics of the epoch."""
+        metrics = engine.state.metrics
+        metrics |= self.validator.run(valid_loader).metrics
+        self._check_loss(metrics['train_loss'] + metrics['valid_loss'])
+        norms = self._get_norms(engine.state.output)
+        metrics |= {name: norms[name] for name in ('|param|', '|grad|')}
+        for name, losses in self.history.items():
+            losses.append(metrics[name])
+
+    def _report(self, engine):
+        """Print one line for an epoch."""
+        state, metrics = engine.state, engine.state.metrics
+        values = ' '.join(f'{name}={value:.4f}' for name, value in metrics.items())
+        log(f'epoch {state.epoch}/{state.max_epochs}: {values}')
+
+    def _log_scalars(self, engine, logger, event_name):
+        """Write the metrics of an epoch for TensorBoard."""
+        for name, value in engine.state.metrics.items():
+            logger.add_scalar(name, value, engine.state.epoch)
+        logger.flush()
+
+    @property
+    def history(self):
+        """The losses of all epochs: a list for train_loss, and one for valid_loss."""
+        return self.trainer.state.history
+
+    def load_state_dict(self, state):
+        """Resume from the state that the last checkpoint has saved."""
+        Checkpoint.load_objects(self.to_save, state)
