@@ -1,19 +1,19 @@
-"""The models: topics from counts (LDA), and directions from TF-IDF (LSA)."""
+"""The models: topics from word counts (LDA), and directions from TF-IDF (LSA)."""
 
 import torch
 from torch import nn
 
-# Where the E-step of a document ends: a change this small, or so many iterations.
+# The E-step of a document ends at so small a change, or after so many iterations.
 TOLERANCE = 1e-3
 N_ITERATIONS = 100
-# A word that no topic can explain divides by this instead of by zero.
+# Avoids a division by zero for a word that no topic can explain.
 EPSILON = 1e-30
 
 
 def get_expectation(x):
-    """Return E[log p] for p drawn from a Dirichlet distribution, one for each row of x.
+    """Return E[log p] for p from a Dirichlet distribution with the parameters x.
 
-    Blei et al. (2003), appendix A.1.
+    One distribution for each row of x; Blei et al. (2003), appendix A.1.
     """
     return x.digamma() - x.sum(dim=-1, keepdim=True).digamma()
 
@@ -21,15 +21,16 @@ def get_expectation(x):
 class LatentDirichletAllocation(nn.Module):
     """Latent Dirichlet allocation by variational Bayes, for many documents at once.
 
-    A document is a mixture of topics, a topic a distribution over words. Both are known
-    up to a Dirichlet distribution: gamma for a document, topics (lambda in the paper)
-    for the topics. Hoffman et al. (2010), algorithm 2.
+    A document is a mixture of topics, and a topic is a distribution over words. The
+    model estimates a Dirichlet distribution for each of them: its parameters are gamma
+    for a document, and topics (lambda in the paper) for the topics. Hoffman et al.
+    (2010), algorithm 2.
 
     Arguments:
         n_topics: how many topics.
         vocabulary_size: how many words.
-        alpha: the prior of a document's mixture, the less the fewer topics in it.
-        eta: the prior of a topic, the less the fewer words in it.
+        alpha: the prior of the mixtures; a smaller one gives fewer topics a document.
+        eta: the prior of the topics; a smaller one gives fewer words a topic.
     """
 
     def __init__(self, n_topics, vocabulary_size, alpha, eta):
@@ -43,13 +44,13 @@ class LatentDirichletAllocation(nn.Module):
         return get_expectation(self.topics).exp().t().contiguous()
 
     def forward(self, words, counts, weights=None, gamma=None):
-        """Return gamma of each document: the E-step, until nothing moves any more.
+        """Return gamma of each document: the E-step, repeated until it has converged.
 
         Arguments:
-            words: a long tensor of shape (batch_size, length).
-            counts: how often they stand there, of the same shape; 0 is padding.
-            weights: what get_weights() has returned, if it is at hand.
-            gamma: where to start, (batch_size, n_topics); None: at one.
+            words: word indices, a long tensor of shape (batch_size, length).
+            counts: how often each of them occurs, of the same shape; 0 is padding.
+            weights: the result of get_weights(); None: computed here.
+            gamma: the start, of shape (batch_size, n_topics); None: all ones.
         """
         weights = self.get_weights() if weights is None else weights
         # |weights| = (vocabulary_size, n_topics)
@@ -59,64 +60,64 @@ class LatentDirichletAllocation(nn.Module):
         # |gamma| = (batch_size, n_topics)
         result = gamma.clone()
         rows = torch.arange(len(gamma), device=gamma.device)
-        is_open = torch.ones_like(rows, dtype=torch.bool)
+        is_active = torch.ones_like(rows, dtype=torch.bool)
         for _ in range(N_ITERATIONS):
-            # Each document moves until it has converged, whatever the others do.
-            moved = self._step(beta, counts, gamma)
-            change = (moved - gamma).abs().mean(dim=1)
-            gamma = torch.where(is_open.unsqueeze(1), moved, gamma)
-            is_open = is_open & (change >= TOLERANCE)
+            # Each document stops when it has converged, whatever the others do.
+            new_gamma = self._step(beta, counts, gamma)
+            change = (new_gamma - gamma).abs().mean(dim=1)
+            gamma = torch.where(is_active.unsqueeze(1), new_gamma, gamma)
+            is_active = is_active & (change >= TOLERANCE)
 
-            # Once a quarter of them has, those leave the block.
-            n_open = int(is_open.sum())
-            if n_open <= 0.75 * len(rows):
+            # Once a quarter of the documents has stopped, they are taken out.
+            n_active = int(is_active.sum())
+            if n_active <= 0.75 * len(rows):
                 result[rows] = gamma
-                rows, beta, counts = rows[is_open], beta[is_open], counts[is_open]
-                gamma, is_open = gamma[is_open], is_open[is_open]
-            if n_open == 0:
+                rows, beta, counts = rows[is_active], beta[is_active], counts[is_active]
+                gamma, is_active = gamma[is_active], is_active[is_active]
+            if n_active == 0:
                 break
         result[rows] = gamma
         return result
 
     def _step(self, beta, counts, gamma):
-        """Return gamma after one iteration, from which it is no worse.
+        """Return gamma after one iteration of Hoffman et al. (2010), equation 5.
 
-        The responsibilities (phi) of Hoffman et al. (2010), equation 5, are never
-        written down: their sum over the words is two matrix products.
+        The responsibilities of the topics for the words (phi) are not stored: their sum
+        over the words of a document is two matrix products.
         """
         theta = get_expectation(gamma).exp()
         # |theta| = (batch_size, n_topics)
-        shares = self._get_shares(beta, counts, theta)
-        # |shares| = (batch_size, length)
-        moved = self.alpha + theta * torch.bmm(shares.unsqueeze(1), beta).squeeze(1)
-        # |moved| = (batch_size, n_topics)
-        return moved
+        ratios = self._get_ratios(beta, counts, theta)
+        # |ratios| = (batch_size, length)
+        new_gamma = self.alpha + theta * torch.bmm(ratios.unsqueeze(1), beta).squeeze(1)
+        # |new_gamma| = (batch_size, n_topics)
+        return new_gamma
 
-    def _get_shares(self, beta, counts, theta):
-        """Return the counts, each divided by what the topics together give the word."""
+    def _get_ratios(self, beta, counts, theta):
+        """Return each count divided by the sum of theta x beta over the topics."""
         p = torch.bmm(beta, theta.unsqueeze(2)).squeeze(2)
         # |p| = (batch_size, length)
         return counts / (p + EPSILON)
 
     def get_statistics(self, words, counts, gamma, weights):
-        """Return how often each topic is held responsible for each word.
+        """Return how many occurrences of each word are assigned to each topic.
 
         Arguments:
             words, counts: as for forward().
-            gamma: what forward() has returned.
-            weights: what get_weights() has returned.
+            gamma: the result of forward().
+            weights: the result of get_weights().
 
         Returns:
-            A float tensor of shape (n_topics, vocabulary_size): its sum is the number
+            A float tensor of shape (n_topics, vocabulary_size); its sum is the number
             of words in the documents.
         """
         beta = weights[words]
         # |beta| = (batch_size, length, n_topics)
         theta = get_expectation(gamma).exp()
         # |theta| = (batch_size, n_topics)
-        shares = self._get_shares(beta, counts, theta)
-        # |shares| = (batch_size, length)
-        responsibilities = shares.unsqueeze(2) * theta.unsqueeze(1) * beta
+        ratios = self._get_ratios(beta, counts, theta)
+        # |ratios| = (batch_size, length)
+        responsibilities = ratios.unsqueeze(2) * theta.unsqueeze(1) * beta
         # |responsibilities| = (batch_size, length, n_topics)
         statistics = torch.zeros_like(weights)
         statistics.index_add_(0, words.flatten(), responsibilities.flatten(0, 1))
@@ -124,12 +125,12 @@ class LatentDirichletAllocation(nn.Module):
         return statistics.t()
 
     def update(self, statistics, rate=1.0):
-        """Move the topics towards what the statistics of all documents say: the M-step.
+        """Move the topics towards the statistics: the M-step.
 
         Arguments:
-            statistics: of get_statistics(), scaled up to the whole corpus if they are
-                of a part of it.
-            rate: how far to go; 1 forgets the topics of before.
+            statistics: the result of get_statistics(), scaled up to the whole corpus if
+                it is of a part of it.
+            rate: the weight of the new topics, 1 replaces the old ones.
         """
         self.topics.lerp_(self.eta + statistics, rate)
 
@@ -146,21 +147,21 @@ class LatentDirichletAllocation(nn.Module):
         """Return the log-probability of words of documents, (batch_size, length).
 
         Arguments:
-            mixtures: of the topics, (batch_size, n_topics).
-            words: a long tensor of shape (batch_size, length).
+            mixtures: the mixture of each document, (batch_size, n_topics).
+            words: word indices, a long tensor of shape (batch_size, length).
         """
-        chosen = self.get_distributions().t()[words]
-        # |chosen| = (batch_size, length, n_topics)
-        p = torch.bmm(chosen, mixtures.unsqueeze(2)).squeeze(2)
+        p_of_topics = self.get_distributions().t()[words]
+        # |p_of_topics| = (batch_size, length, n_topics)
+        p = torch.bmm(p_of_topics, mixtures.unsqueeze(2)).squeeze(2)
         # |p| = (batch_size, length)
         return p.log()
 
 
 class LatentSemanticAnalysis(nn.Module):
-    """The directions in which TF-IDF vectors of documents vary most.
+    """Latent semantic analysis: the main directions of TF-IDF vectors of documents.
 
-    A document is a point, and may lie on the negative side of a direction: its
-    coordinates are no shares, and there is no probability of a word in it.
+    A document is a point, and its coordinates may be negative: they are not shares of
+    topics, and words have no probabilities.
 
     Arguments:
         n_topics: how many directions.
@@ -188,12 +189,12 @@ class LatentSemanticAnalysis(nn.Module):
         return mixtures
 
     def get_distributions(self):
-        """Return how much each word pulls a document along each direction."""
+        """Return the weight of each word in each direction."""
         return self.topics
 
 
 def get_model(config, vocabulary_size):
-    """Build the model that config['engine'] fills.
+    """Build the model that config['engine'] trains.
 
     Arguments:
         config: the options of the training, a dict.

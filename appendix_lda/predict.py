@@ -1,14 +1,14 @@
-"""Say which topics the documents on stdin are about, one line for each.
+"""Print the topics of each document on stdin, a line for each line.
 
     cat documents.txt | python predict.py --model_fn model.pth
     cat documents.txt | python predict.py --model_fn model.pth --n_similar 3
     python predict.py --model_fn model.pth --topics --figure_fn topics.png
     python predict.py --model_fn model.pth --topics --html_fn topics.html
 
-For each line there are the shares of the topics, with tabs between them, and then, for
-each similar training document, the cosine and its beginning. A line without a known
-word, such as a blank one, says nothing about itself: its shares are those of the prior,
-and the fields of similar documents are empty.
+A line has the shares of the topics, with tabs between them, and then, for each similar
+training document, the cosine and the beginning of the document. A line without a known
+word, such as a blank one, has the shares of the prior, and the fields of the similar
+documents are empty.
 """
 
 import base64
@@ -16,51 +16,32 @@ import sys
 from itertools import islice
 from pathlib import Path
 
-from utils import (
+from guards import (
     InputError,
-    count_words,
-    draw_topics,
     get_argparser,
-    get_device,
-    get_tokenizer,
     load_checkpoint,
     log,
     number,
-    print_topics,
     read_lines,
     run,
     write_file,
 )
+from utils import draw_topics, get_device, print_topics
 
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_argparser(description='Say what the documents on stdin are about.')
-
-    p.add_argument(
-        '--n_similar',
-        type=number(int, 0),
-        default=0,
-        help='how many training documents to name beside each',
-    )
-    p.add_argument(
-        '--topics', action='store_true', help='print the topics, and read no documents'
-    )
-    p.add_argument(
-        '--n_words', type=number(int, 1), default=10, help='of a topic, with --topics'
-    )
-    p.add_argument('--figure_fn', help='PNG of the topics to draw')
-    p.add_argument('--html_fn', help='interactive page of the topics to write')
+    p = get_argparser(description='Print the topics of each document on stdin.')
+    option = p.add_argument
+    similar_help = 'similar training documents to print with each'
+    option('--n_similar', type=number(int, 0), default=0, help=similar_help)
+    topics_help = 'print the topics, and read no documents'
+    option('--topics', action='store_true', help=topics_help)
+    words_help = 'words of each topic, with --topics'
+    option('--n_words', type=number(int, 1), default=10, help=words_help)
+    option('--figure_fn', help='PNG of the topics to draw')
+    option('--html_fn', help='interactive page of the topics to write')
     return p
-
-
-def load_model(checkpoint):
-    """Build the model that a checkpoint describes."""
-    from model import get_model
-
-    model = get_model(checkpoint['config'], len(checkpoint['vocabulary']))
-    model.load_state_dict(checkpoint['model'])
-    return model
 
 
 def describe(texts, tokenize, model, checkpoint, n_similar):
@@ -68,11 +49,12 @@ def describe(texts, tokenize, model, checkpoint, n_similar):
 
     Arguments:
         texts: some documents.
-        tokenize: what get_tokenizer() has returned.
-        n_similar: how many training documents to name, by the cosine of the mixtures.
+        tokenize: the result of get_tokenizer().
+        n_similar: how many training documents, by the cosine of the mixtures.
     """
     from torch.nn.functional import normalize
 
+    from data_loader import count_words
     from trainer import get_mixtures
 
     counts = count_words(tokenize(texts), checkpoint['vocabulary'])
@@ -84,7 +66,7 @@ def describe(texts, tokenize, model, checkpoint, n_similar):
     for i, n_words in enumerate(counts.sum(axis=1)):
         fields = [f'{share:.4f}' for share in mixtures[i].tolist()]
         for cosine, row in zip(*(part[i].tolist() for part in similar), strict=True):
-            # Of a text without a known word, nobody can say what it resembles.
+            # A text without a known word is not similar to any document.
             beginning = checkpoint['beginnings'][row]
             fields += [f'{cosine:.4f}', beginning] if n_words else ['', '']
         yield '\t'.join(fields)
@@ -93,8 +75,8 @@ def describe(texts, tokenize, model, checkpoint, n_similar):
 def get_page(model, checkpoint):
     """Return the HTML of pyLDAvis: topics as circles, and the words of each.
 
-    pyLDAvis fetches its scripts from the internet. Here they are part of the page, so
-    that it opens offline too.
+    pyLDAvis would load its scripts from the internet. Here they are part of the page,
+    so that it opens offline too.
     """
     import pyLDAvis
 
@@ -121,31 +103,35 @@ def get_page(model, checkpoint):
 
 
 def get_data_url(fn, kind):
-    """Return a file as a URL that holds all of it."""
+    """Return the content of a file as a URL."""
     content = base64.b64encode(Path(fn).read_bytes()).decode('ascii')
     return f'data:{kind};base64,{content}'
 
 
 def main(config):
     """Describe the documents on stdin, or print the topics; draw what is asked for."""
+    from data_loader import get_tokenizer
+    from model import get_model
+
     device = get_device(config.gpu_id)
     checkpoint = load_checkpoint(config.model_fn, 'appendix_lda')
-    model = load_model(checkpoint)
+    vocabulary = checkpoint['vocabulary']
+    model = get_model(checkpoint['config'], len(vocabulary))
+    model.load_state_dict(checkpoint['model'])
 
     if config.figure_fn:
-        draw_topics(model, checkpoint['vocabulary'], config.figure_fn)
-        log(f'picture: {config.figure_fn}')
+        draw_topics(model, vocabulary, config.figure_fn)
     if config.html_fn:
         write_file(config.html_fn, get_page(model, checkpoint).encode('utf-8'))
         log(f'page: {config.html_fn}')
     if config.topics:
-        print_topics(model, checkpoint['vocabulary'], config.n_words)
+        print_topics(model, vocabulary, config.n_words)
         return
 
     model = model.to(device)
     tokenize = get_tokenizer(checkpoint['config']['lang'])
     lines = read_lines()
-    # At a keyboard, each line has its answer at once.
+    # At a terminal, each line is answered at once.
     n_lines = 1 if sys.stdin.isatty() else 256
     while texts := list(islice(lines, n_lines)):
         for line in describe(texts, tokenize, model, checkpoint, config.n_similar):

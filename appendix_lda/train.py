@@ -10,19 +10,13 @@ This file is the table of contents: device, data, model, engine, trainer, save.
 
 from pathlib import Path
 
+from guards import check_model_fn, get_argparser, log, number, run, save_checkpoint
 from utils import (
-    check_model_fn,
     draw_topics,
-    get_argparser,
     get_beginning,
     get_coherence,
-    get_data,
     get_device,
-    log,
-    number,
     print_topics,
-    run,
-    save_checkpoint,
     set_seed,
 )
 
@@ -38,96 +32,55 @@ def define_argparser():
 
 def add_data_options(parser):
     """Add the options that say what to learn from."""
-    p = parser.add_argument_group('data')
-    p.add_argument(
-        '--train_fn', help='documents, one a line; None: 300 news that gensim ships'
-    )
-    p.add_argument(
-        '--lang',
-        choices=['en', 'ko'],
-        default='en',
-        help='en: words, ko: nouns that Kiwi finds',
-    )
-    p.add_argument('--stop_fn', help='more words to leave out, one a line')
-    p.add_argument(
-        '--min_document_freq',
-        type=number(int, 1),
-        default=5,
-        help='leave out words of fewer documents',
-    )
-    p.add_argument(
-        '--max_document_ratio',
-        type=number(float, 0.001, 1.0),
-        default=0.5,
-        help='leave out words of a greater share of the documents',
-    )
-    p.add_argument(
-        '--valid_ratio',
-        type=number(float, 0.01, 0.9),
-        default=0.2,
-        help='share of the documents to hold out',
-    )
+    option = parser.add_argument_group('data').add_argument
+    train_help = 'documents, one a line; None: 300 news articles that gensim ships'
+    option('--train_fn', help=train_help)
+    lang_help = 'en: words, ko: nouns, by Kiwi'
+    option('--lang', choices=['en', 'ko'], default='en', help=lang_help)
+    option('--stop_fn', help='additional stop words, separated by spaces or lines')
+    min_help = 'leave out words of fewer documents'
+    option('--min_document_freq', type=number(int, 1), default=5, help=min_help)
+    ratio, max_help = number(float, 0.001, 1), 'leave out words of a greater share'
+    option('--max_document_ratio', type=ratio, default=0.5, help=max_help)
+    ratio, valid_help = number(float, 0.01, 0.9), 'share of the documents to hold out'
+    option('--valid_ratio', type=ratio, default=0.2, help=valid_help)
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
-    p.add_argument('--n_epochs', type=number(int, 1), default=20, help='times all data')
-    p.add_argument(
-        '--update',
-        choices=['batch', 'online'],
-        default='online',
-        help='topics change once an epoch, or after --batch_size documents',
-    )
-    p.add_argument(
-        '--batch_size', type=number(int, 1), default=64, help='of online updates'
-    )
-    p.add_argument(
-        '--offset',
-        type=number(float, 0.0),
-        default=10.0,
-        help='the n-th online update goes (offset + n) ** -decay of the way',
-    )
-    p.add_argument('--decay', type=number(float, 0.5, 1.0), default=0.7, help='see it')
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
+    """Add the options that say how to train."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=20, help='passes over the data')
+    update_help = 'batch: one update an epoch, online: one for --batch_size documents'
+    kinds = ['batch', 'online']
+    option('--update', choices=kinds, default='online', help=update_help)
+    batch_help = 'documents of an online update'
+    option('--batch_size', type=number(int, 1), default=64, help=batch_help)
+    offset_help = 'the n-th online update has the weight (offset + n) ** -decay'
+    option('--offset', type=number(float, 0), default=10.0, help=offset_help)
+    option('--decay', type=number(float, 0.5, 1), default=0.7, help='see --offset')
+    verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what is learned, and by what."""
-    p = parser.add_argument_group('model')
-    p.add_argument(
-        '--engine',
-        choices=['torch', 'sklearn', 'gensim', 'lsa'],
-        default='torch',
-        help='LDA written out or by a library, or LSA to compare with',
-    )
-    p.add_argument('--n_topics', type=number(int, 2, 1000), default=10, help='how many')
-    p.add_argument(
-        '--alpha',
-        type=number(float, 1e-6, 1e6),
-        help='prior of mixtures; None: 1 / n_topics',
-    )
-    p.add_argument(
-        '--eta',
-        type=number(float, 1e-6, 1e6),
-        help='prior of topics; None: 1 / n_topics',
-    )
-    p.add_argument(
-        '--n_words', type=number(int, 2, 1000), default=10, help='of a topic to show'
-    )
+    """Add the options that say which model is trained, and by which engine."""
+    option = parser.add_argument_group('model').add_argument
+    engines = ['torch', 'sklearn', 'gensim', 'lsa']
+    engine_help = 'LDA written out or by a library, or LSA to compare with'
+    option('--engine', choices=engines, default='torch', help=engine_help)
+    topics_help = 'number of topics'
+    option('--n_topics', type=number(int, 2, 1000), default=10, help=topics_help)
+    prior = number(float, 1e-6, 1e6)
+    option('--alpha', type=prior, help='prior of mixtures; None: 1 / n_topics')
+    option('--eta', type=prior, help='prior of topics; None: 1 / n_topics')
+    words_help = 'words of each topic to print'
+    option('--n_words', type=number(int, 2, 1000), default=10, help=words_help)
 
 
 def main(config):
-    """Learn topics, and save them with what is needed to find them again."""
+    """Learn topics, and save them with all that predict.py needs."""
+    from data_loader import get_data
     from model import get_model
     from trainer import Trainer, get_engine, get_mixtures
 
@@ -150,7 +103,7 @@ def main(config):
     try:
         trainer.train(counts, seen, unseen, config)
     finally:
-        # After Ctrl-C too, what has been learned so far is kept.
+        # After Ctrl-C too, the topics so far are saved.
         if trainer.n_epochs:
             checkpoint = {
                 'chapter': 'appendix_lda',
@@ -163,11 +116,11 @@ def main(config):
                 'mixtures': get_mixtures(model, counts),
             }
             save_checkpoint(checkpoint, config.model_fn)
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
             draw_topics(model, vocabulary, picture_fn, trainer.history)
-            log(f'saved: {config.model_fn}, picture of the topics: {picture_fn}')
 
-    # Report
+    # Result
     print_topics(model, vocabulary, config.n_words)
     if trainer.history:
         print(f'perplexity: {trainer.history[-1]:.2f}')

@@ -1,7 +1,7 @@
-"""The training loop, and the engines that learn topics: each gets counts of words.
+"""The training loop, and the engines that learn topics from counts of words.
 
-The Trainer knows nothing of how an engine learns: it feeds it batches of documents, and
-asks held-out documents how good the topics are.
+The Trainer does not know how an engine learns: it passes it batches of documents, and
+measures the topics on held-out documents.
 """
 
 import math
@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from data_loader import get_blocks
+from guards import InputError, log
 from model import N_ITERATIONS, TOLERANCE
-from utils import InputError, get_blocks, log
 
 
 def get_mixtures(model, counts):
-    """Return what the model says of each document, (n_documents, n_topics), on the CPU.
+    """Return the mixture of each document, (n_documents, n_topics), on the CPU.
 
     Arguments:
         counts: a sparse scipy matrix, (n_documents, vocabulary_size).
@@ -29,11 +30,11 @@ def get_mixtures(model, counts):
 
 
 def get_perplexity(model, seen, unseen):
-    """Return how many words, on average, the next word has to be guessed among.
+    """Return the perplexity of held-out words: the effective number of choices a word.
 
-    Document completion (Wallach et al. 2009): from half of the words of a held-out
-    document comes its mixture, which then has to foretell the other half. So no engine
-    marks its own work. Not a number if there is nothing to foretell.
+    Document completion (Wallach et al. 2009): the mixture of a held-out document is
+    estimated from half of its words, and predicts the other half. It is the same
+    computation for all engines. NaN if there are no words to predict.
 
     Arguments:
         seen, unseen: the halves, two sparse scipy matrices of the same shape.
@@ -49,13 +50,13 @@ def get_perplexity(model, seen, unseen):
 
 
 class TorchEngine:
-    """Variational Bayes, by the model itself.
+    """Online variational Bayes, written out: Hoffman et al. (2010), algorithm 2.
 
     Arguments:
         model: a LatentDirichletAllocation.
-        n_documents: how many there are to learn from.
-        offset, decay: the n-th update goes (offset + n) ** -decay of the way.
-        seed: of the random start.
+        n_documents: how many training documents there are.
+        offset, decay: the n-th update has the weight (offset + n) ** -decay.
+        seed: of the random initialisation.
     """
 
     def __init__(self, model, n_documents, offset, decay, seed):
@@ -64,12 +65,12 @@ class TorchEngine:
         self.offset = offset
         self.decay = decay
         self.n_updates = 0
-        # scikit-learn and gensim draw the same: one seed, and the topics are the same.
+        # scikit-learn and gensim draw the same numbers, and find the same topics.
         self.random = np.random.RandomState(seed)
         model.topics.copy_(self._draw(model.topics.shape))
 
     def _draw(self, shape):
-        """Return numbers near one, of which no two are alike."""
+        """Return random numbers near 1."""
         numbers = self.random.gamma(100.0, 0.01, tuple(shape))
         return torch.from_numpy(numbers).to(self.model.topics)
 
@@ -92,11 +93,11 @@ class TorchEngine:
 
 
 class SklearnEngine:
-    """scikit-learn's LatentDirichletAllocation, which then fills our model.
+    """scikit-learn's LatentDirichletAllocation; its topics are copied into the model.
 
     Arguments:
         model, n_documents, offset, decay, seed: as for TorchEngine.
-        batch_size: how many documents there are in an update.
+        batch_size: the number of documents of an update.
     """
 
     def __init__(self, model, n_documents, offset, decay, seed, batch_size):
@@ -123,7 +124,7 @@ class SklearnEngine:
 
 
 class GensimEngine:
-    """gensim's LdaModel, which then fills our model.
+    """gensim's LdaModel; its topics are copied into the model.
 
     Arguments:
         model, n_documents, offset, decay, seed: as for TorchEngine.
@@ -156,7 +157,7 @@ class GensimEngine:
             list(zip(counts.indices[i:j], counts.data[i:j], strict=True))
             for i, j in zip(ends[:-1], ends[1:], strict=True)
         ]
-        # gensim takes each call for new documents. These have come before.
+        # gensim would count the documents of each call as additional ones.
         self.lda.state.numdocs = self.n_documents - len(corpus)
         self.lda.update(corpus, chunksize=len(corpus), passes=1, update_every=1)
         self.model.topics.copy_(torch.from_numpy(self.lda.state.get_lambda()))
@@ -167,7 +168,7 @@ class LsaEngine:
 
     Arguments:
         model: a LatentSemanticAnalysis.
-        seed: of its random start.
+        seed: of its random initialisation.
     """
 
     def __init__(self, model, seed):
@@ -178,7 +179,7 @@ class LsaEngine:
         """Learn from all documents at once.
 
         Raises:
-            InputError: there are more directions asked for than there can be.
+            InputError: n_topics is greater than the number of documents or words.
         """
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfTransformer
@@ -200,14 +201,14 @@ def get_engine(model, n_documents, config):
     """Build the engine that config.engine names.
 
     Arguments:
-        model: what get_model() has returned.
-        n_documents: how many there are to learn from.
+        model: the result of get_model().
+        n_documents: how many training documents there are.
         config: the options of the command line.
     """
     if config.engine == 'lsa':
         return LsaEngine(model, config.seed)
 
-    # With a decay of 0, each update goes all the way.
+    # With a decay of 0, each update replaces the topics.
     decay = config.decay if config.update == 'online' else 0.0
     arguments = model, n_documents, config.offset, decay, config.seed
     if config.engine == 'sklearn':
@@ -218,16 +219,16 @@ def get_engine(model, n_documents, config):
 
 
 def get_batch_size(n_documents, config):
-    """Return how many documents there are in an update."""
+    """Return the number of documents of an update."""
     is_online = config.update == 'online' and config.engine != 'lsa'
     return config.batch_size if is_online else n_documents
 
 
 class Trainer:
-    """Feeds an engine with documents, and watches the held-out perplexity.
+    """Passes documents to an engine, and measures the held-out perplexity.
 
     Arguments:
-        model: what the engine fills.
+        model: the model that the engine trains.
         engine: its update() learns from the counts of some documents.
     """
 
@@ -235,28 +236,28 @@ class Trainer:
         self.model = model
         self.engine = engine
         self.n_epochs = 0
-        # The held-out perplexity after each epoch; of LSA there is none.
+        # The held-out perplexity after each epoch; LSA has none.
         self.history = []
 
     def train(self, counts, seen, unseen, config):
-        """Go through the documents once in each epoch.
+        """Train for all epochs.
 
         Arguments:
             counts: of the training documents, a sparse scipy matrix of shape
                 (n_documents, vocabulary_size).
             seen, unseen: the halves of the held-out documents.
-            config: engine, n_epochs, update, batch_size, seed and verbose.
+            config: the options engine, n_epochs, update, batch_size, seed and verbose.
         """
         is_lsa = config.engine == 'lsa'
         n_documents = counts.shape[0]
         batch_size = get_batch_size(n_documents, config)
         random = np.random.default_rng(config.seed)
         bar = None if config.verbose == 2 else True
-        # LSA is solved, not approached.
+        # LSA is solved in one step.
         n_epochs = 1 if is_lsa else config.n_epochs
         epochs = tqdm(range(1, n_epochs + 1), unit='epoch', disable=bar)
         for epoch in epochs:
-            # Learn
+            # Train
             shuffled = counts[random.permutation(n_documents)]
             for begin in range(0, n_documents, batch_size):
                 self.engine.update(shuffled[begin : begin + batch_size])

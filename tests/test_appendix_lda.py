@@ -196,7 +196,7 @@ def test_statistics_give_each_word_once(chapter, counts):
     weights = model.get_weights()
     total = torch.zeros_like(model.topics)
 
-    for _, words, x in chapter.utils.get_blocks(counts, 'cpu', block_size=200):
+    for _, words, x in chapter.data_loader.get_blocks(counts, 'cpu', block_size=200):
         x = x.double()
         gamma = model(words, x, weights)
         total += model.get_statistics(words, x, gamma, weights)
@@ -251,12 +251,12 @@ CLEANED = {
 
 @pytest.mark.parametrize('text', CLEANED)
 def test_cleaning_cleans(chapter, text):
-    words = chapter.utils.WORD.findall(chapter.utils.clean(text).lower())
+    words = chapter.data_loader.WORD.findall(chapter.data_loader.clean(text).lower())
     assert words == CLEANED[text]
 
 
 def test_english_words(chapter):
-    tokenize = chapter.utils.get_tokenizer('en')
+    tokenize = chapter.data_loader.get_tokenizer('en')
 
     words = tokenize(["The Fires didn't stop at https://fires.example", '', 'of the'])
 
@@ -264,7 +264,7 @@ def test_english_words(chapter):
 
 
 def test_korean_nouns(chapter):
-    tokenize = chapter.utils.get_tokenizer('ko')
+    tokenize = chapter.data_loader.get_tokenizer('ko')
 
     words = tokenize(
         [
@@ -286,19 +286,24 @@ def test_cleaning_is_fast_on_long_lines(chapter):
         '@' * 10**5,
         'http://' * 10**5,
     ):
-        chapter.utils.clean(text)
+        chapter.data_loader.clean(text)
 
 
-def test_frequency_cuts(chapter):
+def test_frequency_cuts(chapter, tmp_path):
     documents = [['a', 'b', 'b'], ['a', 'c'], ['a', 'b'], ['a', 'd']]
-    get = chapter.utils.get_vocabulary
+    (tmp_path / 'stop.txt').write_text('A\nd\n', encoding='utf-8')
 
-    assert get(documents, 1, 1.0) == ['a', 'b', 'c', 'd']
-    assert get(documents, 2, 1.0) == ['a', 'b']
-    assert get(documents, 1, 0.5) == ['b', 'c', 'd']
-    assert get(documents, 1, 1.0, {'a', 'd'}) == ['b', 'c']
-    with pytest.raises(chapter.utils.InputError, match='none is left after the cuts'):
-        get(documents, 5, 1.0)
+    def get(minimum, maximum, stop_fn=None):
+        config = SimpleNamespace(min_document_freq=minimum, stop_fn=stop_fn)
+        config.max_document_ratio = maximum
+        return chapter.data_loader.get_vocabulary(documents, config)
+
+    assert get(1, 1.0) == ['a', 'b', 'c', 'd']
+    assert get(2, 1.0) == ['a', 'b']
+    assert get(1, 0.5) == ['b', 'c', 'd']
+    assert get(1, 1.0, tmp_path / 'stop.txt') == ['b', 'c']
+    with pytest.raises(chapter.guards.InputError, match='of 4 words, none is left'):
+        get(5, 1.0)
 
 
 words_of_documents = st.lists(st.lists(st.sampled_from('abcdef'), max_size=9))
@@ -308,10 +313,10 @@ words_of_documents = st.lists(st.lists(st.sampled_from('abcdef'), max_size=9))
 def test_blocks_hold_the_counts(chapter, documents, block_size):
     """What is counted, put into blocks and taken out again is what was there."""
     vocabulary = list('abce')
-    counts = chapter.utils.count_words(documents, vocabulary)
+    counts = chapter.data_loader.count_words(documents, vocabulary)
     found = [Counter() for _ in documents]
 
-    for rows, words, x in chapter.utils.get_blocks(counts, 'cpu', block_size):
+    for rows, words, x in chapter.data_loader.get_blocks(counts, 'cpu', block_size):
         assert words.shape == x.shape
         assert len(x) == 1 or x.numel() <= block_size
         for row, indices, values in zip(rows, words, x, strict=True):
@@ -332,7 +337,9 @@ def test_held_out_documents_are_held_out(chapter, tmp_path):
     splits = []
     for seed in ('0', '0', '1'):
         parser = chapter.train.define_argparser()
-        data = chapter.utils.get_data(parser.parse_args([*options, '--seed', seed]))
+        data = chapter.data_loader.get_data(
+            parser.parse_args([*options, '--seed', seed])
+        )
         texts, words, counts, seen, unseen, vocabulary = data
         splits.append(texts)
 
@@ -388,7 +395,7 @@ def test_defaults_learn(chapter, model_fns):
     """Better than the frequencies of words, which are one topic for all."""
     scores = read_scores(model_fns['torch'][1])
     config = chapter.train.define_argparser().parse_args([])
-    *_, counts, _, unseen, _ = chapter.utils.get_data(config)
+    *_, counts, _, unseen, _ = chapter.data_loader.get_data(config)
     p = (counts.sum(axis=0) + 0.1) / (counts.sum() + 0.1 * counts.shape[1])
     unigram = np.exp(-(unseen @ np.log(p)).sum() / unseen.sum())
 
@@ -462,7 +469,7 @@ def test_one_line_for_each_line(chapter, model_fns, engine, tmp_path, monkeypatc
 def test_documents_find_themselves(chapter, model_fns, engine, tmp_path, monkeypatch):
     fn = model_fns[engine][0]
     checkpoint = torch.load(fn, weights_only=True)
-    texts, *_ = chapter.utils.get_data(SimpleNamespace(**checkpoint['config']))
+    texts, *_ = chapter.data_loader.get_data(SimpleNamespace(**checkpoint['config']))
 
     stdin = '\n'.join(texts).encode()
     lines = predict(chapter, fn, stdin, tmp_path, monkeypatch, '--n_similar', 240)
@@ -513,7 +520,7 @@ def test_any_bytes(chapter, model_fns, tmp_path, monkeypatch, content):
         found = predict(chapter, fn, content, tmp_path, monkeypatch)
         assert [line.count('\t') for line in found] == [9] * len(lines)
     except UnicodeDecodeError:
-        with pytest.raises(chapter.utils.InputError, match=r'^stdin, line \d+: exp'):
+        with pytest.raises(chapter.guards.InputError, match=r'^stdin, line \d+: exp'):
             predict(chapter, fn, content, tmp_path, monkeypatch)
 
 
@@ -529,10 +536,10 @@ def test_any_bytes_to_learn_from(chapter, tmp_path, content):
     options = ['--train_fn', str(tmp_path / 'x.txt'), '--min_document_freq', '1']
     config = chapter.train.define_argparser().parse_args(options)
     try:
-        texts, _, counts, *_ = chapter.utils.get_data(config)
+        texts, _, counts, *_ = chapter.data_loader.get_data(config)
         assert counts.shape[0] == len(texts) > 0
         assert counts.sum(axis=1).min() > 0
-    except chapter.utils.InputError as error:
+    except chapter.guards.InputError as error:
         assert len(str(error).splitlines()) == 1
 
 
@@ -551,7 +558,7 @@ def test_bad_file(chapter, fault, tmp_path, capsys):
     fn = tmp_path / 'x.txt'
     fn.write_bytes(content)
 
-    with pytest.raises(chapter.utils.InputError) as error:
+    with pytest.raises(chapter.guards.InputError) as error:
         run_here(chapter.train, '--train_fn', fn, '--model_fn', tmp_path / 'x.pth')
 
     assert str(error.value).startswith(f'{fn}{message}')
@@ -663,7 +670,7 @@ def test_page_opens_and_shows_every_topic(
 
 def test_no_page_of_lsa(chapter, model_fns, tmp_path):
     options = ('--topics', '--html_fn', tmp_path / 'x.html')
-    with pytest.raises(chapter.utils.InputError, match='LSA has none'):
+    with pytest.raises(chapter.guards.InputError, match='LSA has none'):
         run_here(chapter.predict, '--model_fn', model_fns['lsa'][0], *options)
 
 
