@@ -1,6 +1,10 @@
 """Write the sample of Korean-English sentence pairs that this chapter ships.
 
     python make_sample.py
+    python make_sample.py --short_dir attention/sample
+
+The second command also writes the sample of the program in attention/: the sentences of
+at most five Korean words.
 
 The sentences are put together from words by a small grammar of both languages, and are
 called a sample everywhere: what a network reaches on them says nothing about real
@@ -1460,6 +1464,9 @@ PATTERNS = {
 
 # ------------------------------------------------------------------------------- files
 
+# A sentence with more Korean words is not short.
+N_SHORT_WORDS = 5
+
 
 @functools.cache
 def get_part(combination):
@@ -1491,19 +1498,30 @@ def make_part(author, part, size, part_of):
     return pairs
 
 
-def main(config):
-    """Write PART.ko and PART.en for train, valid and test."""
-    author, part_of = Author(config.seed), {}
-    folder = Path(config.out_dir)
+def write_part(folder, part, pairs):
+    """Write PART.ko and PART.en into a folder.
+
+    Arguments:
+        pairs: a list of (Korean, English).
+    """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    for language, lines in zip(('ko', 'en'), zip(*pairs, strict=True), strict=True):
+        text = ''.join(f'{line}\n' for line in lines)
+        fn = folder / f'{part}.{language}'
+        fn.write_text(text, encoding='utf-8', newline='\n')
+
+
+def main(config):
+    """Write train, valid and test, and the short sentences of each once more."""
+    author, part_of = Author(config.seed), {}
     sizes = {'train': config.n_train, 'valid': config.n_valid, 'test': config.n_test}
     for part, size in sizes.items():
-        pairs = make_part(author, part, size, part_of)
-        for language, lines in [('ko', pairs.keys()), ('en', pairs.values())]:
-            text = ''.join(f'{line}\n' for line in lines)
-            (folder / f'{part}.{language}').write_text(
-                text, encoding='utf-8', newline='\n'
-            )
+        pairs = list(make_part(author, part, size, part_of).items())
+        write_part(config.out_dir, part, pairs)
+        short = [pair for pair in pairs if len(pair[0].split()) <= N_SHORT_WORDS]
+        if config.short_dir and short:
+            write_part(config.short_dir, part, short)
 
 
 def define_argparser():
@@ -1514,10 +1532,11 @@ def define_argparser():
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     p.add_argument('--out_dir', default='sample', help='folder to write to')
+    p.add_argument('--short_dir', help='folder for the short sentences; None: nowhere')
     p.add_argument('--n_train', type=int, default=9000, help='pairs to train on')
     p.add_argument('--n_valid', type=int, default=500, help='pairs to validate on')
     p.add_argument('--n_test', type=int, default=500, help='pairs to test on')
-    p.add_argument('--seed', type=int, default=0, help='of all that is random')
+    p.add_argument('--seed', type=int, default=0, help='of the random numbers')
     return p
 
 

@@ -115,6 +115,14 @@ CHAPTERS = [
         ('translate.py', '--max_length', '3'),
     ),
     Chapter(
+        '12_seq2seq/attention',
+        (
+            *('train.py', '--n_epochs', '2', '--train_fn', 'sample/test'),
+            *('--vocab_size', '700', '--hidden_size', '4', '--word_vec_size', '4'),
+        ),
+        ('translate.py', '--max_length', '3'),
+    ),
+    Chapter(
         '13_transformer',
         ('train.py', '--n_epochs', '2', *TRANSLATOR, '--ffn_size', '4'),
         ('translate.py', '--max_length', '3'),

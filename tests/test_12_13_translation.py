@@ -68,7 +68,7 @@ def get_log_p(model, x, lengths, tokens):
     """The log-probability of each token, the end included, by teacher forcing."""
     y = torch.tensor([[BOS, *tokens[:-1]]])
     with torch.no_grad():
-        logits = model(x, lengths, y, torch.arange(len(tokens)))
+        logits = model(x, lengths, y)[0]
     return logits.log_softmax(dim=-1)[range(len(tokens)), tokens]
 
 
@@ -121,13 +121,9 @@ def test_greedy_search_takes_the_likeliest(chapter, name):
         y = [BOS]
         while len(y) < 8 and y[-1] != EOS:
             with torch.no_grad():
-                logits = model(
-                    X[i : i + 1, : LENGTHS[i]],
-                    LENGTHS[i : i + 1],
-                    torch.tensor([y]),
-                    torch.arange(len(y)),
-                )
-            y.append(logits[-1].argmax().item())
+                x, lengths = X[i : i + 1, : LENGTHS[i]], LENGTHS[i : i + 1]
+                logits = model(x, lengths, torch.tensor([y]))
+            y.append(logits[0, -1].argmax().item())
         expected = [token for token in y[1:] if token != EOS]
         assert until_end(greedy[i])[:-1] == expected
 
@@ -184,14 +180,14 @@ def test_translations_are_not_longer_than_asked_for(chapter, name):
 
 @settings(max_examples=20, deadline=None)
 @given(vocab_size=st.integers(1000, 1250), seed=st.integers(0, 99))
-def test_best_of_many(chapter, vocab_size, seed):
-    """In groups, as with topk, whether the groups come out even or not."""
+def test_fast_topk_is_torchs(chapter, vocab_size, seed):
+    """In groups, whether their sizes are equal or not."""
     generator = torch.Generator().manual_seed(seed)
     log_p = torch.randn(2, 3, vocab_size, generator=generator).log_softmax(dim=-1)
     expected = log_p.topk(5)
-    values, places = chapter.search.get_best(log_p, 5)
+    values, indices = chapter.fast.topk(log_p, 5)
     assert torch.equal(values, expected.values)
-    assert torch.equal(log_p.gather(2, places), values)
+    assert torch.equal(indices, expected.indices)
 
 
 def test_no_translation_is_endless(chapter, name):
@@ -215,52 +211,57 @@ def test_no_translation_is_endless(chapter, name):
 
 def get_batch(chapter, x_ids, y_ids):
     dataset = chapter.data_loader.PairDataset(x_ids, y_ids)
-    return dataset.__getitems__(range(len(x_ids)))
+    return chapter.data_loader.collate([dataset[i] for i in range(len(x_ids))])
 
 
 X_IDS = [[4, 5, 6, 7], [8, 4], [5, 5, 5]]
 Y_IDS = [[4, 5], [6, 7, 8, 4, 5], [7]]
 
 
-def test_steps_are_teacher_forcing(chapter, name):
-    """What is computed with a cache, step by step, is the whole."""
+@pytest.mark.parametrize('is_fast', [False, True])
+def test_steps_are_teacher_forcing(chapter, name, is_fast):
+    """What is computed step by step, with a cache, is what forward() computes."""
     model = make_model(chapter, name, 9)
-    x, lengths, y, places, _ = get_batch(chapter, X_IDS, Y_IDS)
-    expected = model(x, lengths, y, places)
-    state = model.start(x, lengths, 1, 10)
+    x, lengths, y = get_batch(chapter, X_IDS, Y_IDS)
+    expected = model(x, lengths, y)
+    if is_fast:
+        chapter.fast.speed_up(model)
+    state = model.start(x, lengths)
     logits = [model.step(y[:, t : t + 1], state) for t in range(y.size(1))]
-    found = torch.cat(logits, dim=1).flatten(0, 1)[places]
-    assert torch.allclose(found, expected, atol=1e-5)
+    assert torch.allclose(torch.cat(logits, dim=1), expected, atol=1e-5)
 
 
 def test_later_target_tokens_change_nothing(chapter, name):
     model = make_model(chapter, name, 9)
-    x, lengths, y, _, _ = get_batch(chapter, X_IDS, Y_IDS)
-    places = torch.arange(y.numel())
-    before = model(x, lengths, y, places).view(*y.shape, -1)
+    x, lengths, y = get_batch(chapter, X_IDS, Y_IDS)
+    before = model(x, lengths, y)
     y = y.clone()
     y[:, 3] = 8
-    after = model(x, lengths, y, places).view(*y.shape, -1)
+    after = model(x, lengths, y)
     assert torch.equal(before[:, :3], after[:, :3])
     assert not torch.allclose(before[:, 3], after[:, 3], atol=1e-4)
 
 
 def test_padding_changes_nothing(chapter, name):
     model = make_model(chapter, name, 9)
-    x, lengths, y, places, _ = get_batch(chapter, X_IDS, Y_IDS)
-    together = model(x, lengths, y, places)
-    alone = [
-        model(*get_batch(chapter, [a], [b])[:4])
-        for a, b in zip(X_IDS, Y_IDS, strict=True)
-    ]
-    assert torch.allclose(together, torch.cat(alone), atol=1e-5)
+    x, lengths, y = get_batch(chapter, X_IDS, Y_IDS)
+    together = model(x, lengths, y)
+    for i in range(len(X_IDS)):
+        x, lengths, y = get_batch(chapter, X_IDS[i : i + 1], Y_IDS[i : i + 1])
+        alone = model(x, lengths, y)
+        assert torch.allclose(together[i, : y.size(1)], alone[0], atol=1e-5)
 
 
 def test_targets_are_the_sentences_and_their_ends(chapter, name):
-    _, _, y, places, targets = get_batch(chapter, X_IDS, Y_IDS)
-    assert y.tolist()[0] == [BOS, 4, 5, 0, 0, 0]
-    assert targets.tolist() == [4, 5, EOS, 6, 7, 8, 4, 5, EOS, 7, EOS]
-    assert y.flatten()[places].tolist() == [BOS, 4, 5, BOS, 6, 7, 8, 4, 5, BOS, 7]
+    """BOS is read, and is no target; EOS is a target, and padding is none."""
+    _, lengths, y = get_batch(chapter, X_IDS, Y_IDS)
+    assert lengths.tolist() == [4, 2, 3]
+    assert y.tolist() == [
+        [BOS, 4, 5, EOS, 0, 0, 0],
+        [BOS, 6, 7, 8, 4, 5, EOS],
+        [BOS, 7, EOS, 0, 0, 0, 0],
+    ]
+    assert chapter.data_loader.count_targets(y[:, 1:]) == 11
 
 
 def test_tied_weights_are_one_tensor(chapter, name):
@@ -273,21 +274,86 @@ def test_tied_weights_are_one_tensor(chapter, name):
     assert n_tied < n_untied
 
 
+# ---- Plain and fast
+
+
+def get_pair(chapter, name, vocab_size, *arguments):
+    """The same network twice, from the plain pieces and from the fast ones."""
+    plain = make_model(chapter, name, vocab_size, *arguments)
+    fast = copy.deepcopy(plain)
+    chapter.fast.speed_up(fast)
+    return plain, fast
+
+
 @pytest.mark.parametrize('smoothing', [0.0, 0.1, 0.5])
-def test_loss_is_torchs(chapter, smoothing):
-    y = torch.tensor([1, 0, 4])
+@pytest.mark.parametrize('has_all_logits', [False, True])
+def test_fast_loss_is_torchs(chapter, smoothing, has_all_logits):
+    """Value and gradient, for logits at all positions, or only at the targets."""
+    y = torch.tensor([1, 0, 4, 0, 2])
     results = []
-    for crit in (
-        chapter.loss.SmoothCrossEntropyLoss(smoothing),
-        nn.CrossEntropyLoss(label_smoothing=smoothing),
-    ):
-        y_hat = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    for is_fast in (False, True):
+        crit = nn.CrossEntropyLoss(ignore_index=0, label_smoothing=smoothing)
+        if is_fast:
+            chapter.fast.speed_up(crit)
+        y_hat = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
         y_hat.requires_grad_()
-        loss = crit(y_hat, y)
+        is_cut = is_fast and not has_all_logits
+        loss = crit(y_hat[y != 0] if is_cut else y_hat, y)
         (3 * loss).backward()
         results.append((loss.detach(), y_hat.grad))
     for ours, theirs in zip(*results, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_fast_logits_are_those_at_the_targets(chapter, name):
+    plain, fast = get_pair(chapter, name, 9)
+    x, lengths, y = get_batch(chapter, X_IDS, Y_IDS)
+    expected = plain(x, lengths, y[:, :-1])[y[:, 1:] != 0]
+    found = fast(x, lengths, y[:, :-1])
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_fast_pieces_have_the_same_parameters(chapter, name):
+    plain, fast = get_pair(chapter, name, 9)
+    assert list(plain.state_dict()) == list(fast.state_dict())
+    changed = [
+        type(module).__name__
+        for module, other in zip(plain.modules(), fast.modules(), strict=True)
+        if type(module) is not type(other)
+    ]
+    expected = {'12_seq2seq': {'Seq2Seq'}, '13_transformer': {'Transformer', 'Dropout'}}
+    assert set(changed) == expected[name]
+
+
+@pytest.mark.parametrize('beam_size', [1, 3, 5])
+def test_fast_search_finds_the_same(chapter, name, beam_size):
+    """A vocabulary that is large enough for groups; sentences of several lengths."""
+    plain, fast = get_pair(chapter, name, 1300)
+    n_best = min(2, beam_size)
+    search = chapter.search.beam_search
+    task = X, LENGTHS, BOS, EOS, 30, beam_size, n_best, 1.0
+    scores, tokens = search(plain, *task)
+    fast_scores, fast_tokens = search(fast, *task, chapter.fast.topk)
+    assert torch.equal(tokens, fast_tokens)
+    assert torch.allclose(scores, fast_scores, atol=1e-4)
+    greedy = [chapter.search.greedy_search(model, *task[:5]) for model in (plain, fast)]
+    assert torch.equal(*greedy)
+
+
+def test_fast_updates_are_the_plain_ones(chapter, name):
+    """Gradients and reported losses of a training, with accumulation."""
+    batches = [get_batch(chapter, X_IDS[i : i + 1], Y_IDS[i : i + 1]) for i in range(3)]
+    grads = []
+    for is_fast in (False, True):
+        model = make_model(chapter, name, 9)
+        trainer = make_trainer(chapter, name, model, '--iteration_per_update', 2)
+        trainer.crit = nn.CrossEntropyLoss(ignore_index=0, label_smoothing=0.1)
+        if is_fast:
+            chapter.fast.speed_up(model, trainer.crit)
+        grads.append(get_grads(trainer, batches))
+    for update, fast_update in zip(*grads, strict=True):
+        for a, b in zip(update, fast_update, strict=True):
+            assert torch.allclose(a, b, atol=1e-6)
 
 
 # ---- Training
@@ -296,11 +362,16 @@ def test_loss_is_torchs(chapter, smoothing):
 def make_trainer(chapter, name, model, *arguments):
     config = get_config(chapter, name, '--verbose', 0, *arguments)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
     checkpoint = {'config': vars(config)}
-    return chapter.trainer.Trainer(
-        model, nn.CrossEntropyLoss(), optimizer, scheduler, {}, checkpoint
-    )
+    crit = nn.CrossEntropyLoss(ignore_index=0)
+    return chapter.trainer.Trainer(model, crit, optimizer, None, {}, checkpoint)
+
+
+def get_loss(model, batch):
+    """The mean loss of the targets of a batch."""
+    x, lengths, y = batch
+    logits = model(x, lengths, y[:, :-1]).flatten(0, 1)
+    return nn.functional.cross_entropy(logits, y[:, 1:].flatten(), ignore_index=0)
 
 
 def get_grads(trainer, batches):
@@ -330,11 +401,8 @@ def test_micro_batches_are_the_whole_batch(chapter, name):
     for found, ids in zip(updates, ([0, 1], [2]), strict=True):
         whole = copy.deepcopy(model)
         whole.zero_grad()
-        x, lengths, y, places, targets = get_batch(
-            chapter, [X_IDS[i] for i in ids], [Y_IDS[i] for i in ids]
-        )
-        loss = nn.functional.cross_entropy(whole(x, lengths, y, places), targets)
-        loss.backward()
+        batch = get_batch(chapter, [X_IDS[i] for i in ids], [Y_IDS[i] for i in ids])
+        get_loss(whole, batch).backward()
         for a, parameter in zip(found, whole.parameters(), strict=True):
             assert torch.allclose(a, parameter.grad, atol=1e-6)
 
@@ -351,7 +419,7 @@ def write_pairs(folder, x_lines, y_lines):
 
 def test_files_of_unequal_length_are_refused(chapter, tmp_path):
     prefix = write_pairs(tmp_path, ['a', 'b'], ['c'])
-    with pytest.raises(chapter.utils.InputError, match=r'p\.en, line 2: expected as'):
+    with pytest.raises(chapter.guards.InputError, match=r'p\.en, line 2: expected as'):
         chapter.data_loader.read_pairs(prefix, 'koen')
 
 
@@ -425,7 +493,7 @@ def test_bad_files(chapter, name, content, options, message, tmp_path):
     prefix = tmp_path / 'p'
     arguments = ('--train_fn', prefix, '--valid_fn', prefix, '--vocab_size', 300)
     config = get_config(chapter, name, *arguments, '--cache_dir', tmp_path, *options)
-    with pytest.raises(chapter.utils.InputError, match=message):
+    with pytest.raises(chapter.guards.InputError, match=message):
         chapter.data_loader.get_loaders(config)
 
 
@@ -489,16 +557,9 @@ def digits(chapter, name, tmp_path_factory):
 
 def translate(chapter, content, *arguments):
     """Run the filter here; returns the lines that it prints."""
-    output = io.StringIO()
+    output, source = io.StringIO(), io.BytesIO(content.encode())
     with pytest.MonkeyPatch.context() as patch:
-        lines = content.split('\n')[:-1]
-        read_lines = chapter.utils.read_lines
-        patch.setattr(
-            chapter.translate,
-            'read_lines',
-            lambda fn=None: read_lines(fn) if fn else iter(lines),
-        )
-        patch.setattr(sys, 'stdin', io.StringIO())
+        patch.setattr(sys, 'stdin', io.TextIOWrapper(source, encoding='utf-8'))
         patch.setattr(sys, 'stdout', output)
         run_here(chapter.translate, *arguments)
     return output.getvalue().split('\n')[:-1]
@@ -550,7 +611,10 @@ def test_each_thread_has_a_batch_of_its_own(chapter, digits, monkeypatch):
         results = chapter.translate.translate(translator, lines, config, 100)
         return [results[0][1] for _, results in results]
 
-    expected = run(100)
+    plain = chapter.translate.Translator([model_fn], torch.device('cpu'), False)
+    config = parser.parse_args(['--batch_size', '100'])
+    found = chapter.translate.translate(plain, lines, config, 100)
+    expected = [results[0][1] for _, results in found]
     monkeypatch.setattr(translator, 'translate', search)
     n_threads = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -563,6 +627,34 @@ def test_each_thread_has_a_batch_of_its_own(chapter, digits, monkeypatch):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(n_threads)
+
+
+def test_plain_and_fast_translate_alike(chapter, digits):
+    """To the letter, by beam search and by greedy search."""
+    model_fn, folder = digits
+    sources = (folder / 'test.ko').read_text(encoding='utf-8')
+    for beam_size in (1, 5):
+        options = ('--model_fn', model_fn, '--beam_size', beam_size)
+        options += ('--batch_size', 16)
+        fast = translate(chapter, sources, *options)
+        assert translate(chapter, sources, *options, '--no-fast') == fast
+
+
+def test_plain_training_is_the_fast_one(chapter, name, digits, tmp_path):
+    """Without dropout; --resume goes on neither from fast to plain nor back."""
+    folder = digits[1]
+    fns = ('--train_fn', folder / 'test', '--valid_fn', folder / 'valid')
+    options = (*fns, '--vocab_size', 300, '--dropout_p', 0, '--n_epochs', 1)
+    histories = []
+    for option in ('--no-fast', '--fast'):
+        model_fn = train(chapter, name, tmp_path, *options, option)
+        last = torch.load(model_fn.with_suffix('.last.pth'), weights_only=True)
+        histories.append(last['trainer']['history'])
+        assert last['config']['fast'] == (option == '--fast')
+    for key, losses in histories[0].items():
+        assert losses == pytest.approx(histories[1][key], abs=1e-4)
+    with pytest.raises(chapter.guards.InputError, match='--fast was True'):
+        train(chapter, name, tmp_path, *options, '--no-fast', '--resume')
 
 
 def test_scores_are_sacrebleus(chapter, digits, capsys):
@@ -582,7 +674,7 @@ def test_scores_are_sacrebleus(chapter, digits, capsys):
 def test_as_many_references_as_lines(chapter, digits):
     model_fn, folder = digits
     arguments = ('--model_fn', model_fn, '--ref_fn', folder / 'test.en')
-    with pytest.raises(chapter.utils.InputError, match='expected 1 lines, as many as'):
+    with pytest.raises(chapter.guards.InputError, match='expected 1 lines, as many as'):
         translate(chapter, '1 2 3\n', *arguments)
 
 
@@ -599,7 +691,7 @@ def test_best_translations_are_sorted(chapter, digits):
 
 def test_more_translations_than_hypotheses_are_refused(chapter, digits):
     arguments = ('--model_fn', digits[0], '--beam_size', 2, '--n_best', 3)
-    with pytest.raises(chapter.utils.InputError, match='--n_best 3: expected at most'):
+    with pytest.raises(chapter.guards.InputError, match='--n_best 3: expected at most'):
         translate(chapter, '1\n', *arguments)
 
 
@@ -644,7 +736,9 @@ def test_models_of_other_subwords_are_refused(chapter, name, digits, tmp_path):
     prefix = write_pairs(tmp_path, ['하나', '둘'], ['one', 'two'])
     fns = ('--train_fn', prefix, '--valid_fn', prefix)
     other_fn = train(chapter, name, tmp_path, *fns, '--n_epochs', 1)
-    with pytest.raises(chapter.utils.InputError, match='expected the same subwords as'):
+    with pytest.raises(
+        chapter.guards.InputError, match='expected the same subwords as'
+    ):
         translate(chapter, '1\n', '--model_fn', digits[0], other_fn)
 
 
@@ -654,7 +748,7 @@ def test_the_other_chapters_model_is_refused(chapter, name, digits, tmp_path):
     fn = tmp_path / 'other.pth'
     torch.save(checkpoint | {'chapter': other}, fn)
     message = f"expected a checkpoint of {name}, found one of '{other}'"
-    with pytest.raises(chapter.utils.InputError, match=message):
+    with pytest.raises(chapter.guards.InputError, match=message):
         translate(chapter, '1\n', '--model_fn', fn)
 
 
@@ -697,7 +791,7 @@ def test_loss_that_is_no_number(chapter, name, digits, tmp_path, monkeypatch):
 
     monkeypatch.setattr(chapter.model, 'get_model', get_model)
     message = 'loss=nan in epoch 1, iteration 20: lower --lr'
-    with pytest.raises(chapter.utils.InputError, match=message):
+    with pytest.raises(chapter.guards.InputError, match=message):
         train(chapter, name, tmp_path, *fns, '--vocab_size', 300)
     assert (tmp_path / 'model.pth').read_bytes() == b'as it was'
 
@@ -706,8 +800,7 @@ def test_gradients_are_clipped_as_they_are(chapter, name):
     """Neither scaled up for fp16, nor as the sum over the tokens."""
     model = make_model(chapter, name, 9)
     batch = get_batch(chapter, X_IDS, Y_IDS)
-    loss = nn.functional.cross_entropy(model(*batch[:4]), batch[4])
-    loss.backward()
+    get_loss(model, batch).backward()
     expected = [p.grad.clone() for p in model.parameters()]
     for max_grad, scale in ((1e-3, 1.0), (1e-3, 1024.0), (1e3, 1024.0)):
         trainer = make_trainer(
@@ -745,7 +838,7 @@ def test_two_processes_follow_one(name, digits, tmp_path):
         model_fn = ('--model_fn', f'{fn}.pth')
         process = run(folder, *map(str, arguments), *model_fn, check=True)
         checkpoint = torch.load(folder / f'{fn}.last.pth', weights_only=True)
-        histories.append(checkpoint['history'])
+        histories.append(checkpoint['trainer']['history'])
         messages.append(process.stderr)
     for key, losses in histories[0].items():
         assert losses == pytest.approx(histories[1][key], abs=1e-4)
@@ -761,6 +854,13 @@ def transformer():
     loaded = load_chapter('13_transformer')
     with importable(loaded):
         yield loaded.model
+
+
+@pytest.fixture(scope='module')
+def fast_pieces():
+    loaded = load_chapter('13_transformer')
+    with importable(loaded):
+        yield loaded.fast
 
 
 def copy_attention(ours, theirs):
@@ -838,7 +938,7 @@ def test_stacks_are_torchs(transformer, kind):
         src_key_padding_mask=PADDING_3,
         memory_key_padding_mask=PADDING_3,
     )
-    found = model(x, LENGTHS_3, y, torch.arange(y.numel())).view(3, 4, -1)
+    found = model(x, LENGTHS_3, y)
     assert torch.allclose(found, model.generator(expected), atol=1e-5)
 
 
@@ -854,8 +954,8 @@ def test_waves_are_those_of_the_paper(transformer):
 
 
 @pytest.mark.parametrize('p', [0.1, 0.5])
-def test_dropout_blanks_a_share_and_keeps_the_mean(transformer, p):
-    dropout = transformer.Dropout(p)
+def test_dropout_sets_a_share_to_zero_and_keeps_the_mean(fast_pieces, p):
+    dropout = fast_pieces.Dropout(p)
     torch.manual_seed(0)
     x = torch.ones(999, 1001, requires_grad=True)
     y = dropout(x)
@@ -863,7 +963,10 @@ def test_dropout_blanks_a_share_and_keeps_the_mean(transformer, p):
     assert (y == 0).float().mean().item() == pytest.approx(p, abs=0.005)
     assert y.mean().item() == pytest.approx(1.0, abs=0.005)
     assert torch.equal(x.grad, y.detach())
-    # What is random follows from the seed; in evaluation, nothing is.
+    # The kept features are as large as those of nn.Dropout, up to the rounding of p.
+    kept = nn.Dropout(p)(x.detach()).max().item()
+    assert y.max().item() == pytest.approx(kept, rel=0.01)
+    # The same seed gives the same zeros; in evaluation, there are none.
     torch.manual_seed(0)
     assert torch.equal(dropout(x), y)
     assert dropout.eval()(x) is x
@@ -871,24 +974,39 @@ def test_dropout_blanks_a_share_and_keeps_the_mean(transformer, p):
 
 def test_learning_rate_rises_and_falls():
     chapter = load_chapter('13_transformer')
-    with importable(chapter):
-        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
-        scheduler = chapter.train.get_scheduler(optimizer, 100)
-        rates = []
-        for _ in range(400):
-            rates.append(scheduler.get_last_lr()[0])
-            optimizer.step()
-            scheduler.step()
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = chapter.trainer.InverseSquareRoot(optimizer, 100)
+    rates = []
+    for _ in range(400):
+        scheduler(None)
+        rates.append(optimizer.param_groups[0]['lr'])
     assert rates[49] == pytest.approx(1.0)
     assert max(rates) == rates[99] == pytest.approx(2.0)
     assert rates[399] == pytest.approx(1.0)
 
 
-def test_compiled_is_the_same(transformer):
+def test_schedule_of_12_is_a_triangle():
+    chapter = load_chapter('12_seq2seq')
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    for ratio, peak in ((0.0, 0), (0.1, 10), (1.0, 99)):
+        scheduler = chapter.trainer.get_scheduler(optimizer, 100, ratio)
+        rates = []
+        for _ in range(100):
+            scheduler(None)
+            rates.append(optimizer.param_groups[0]['lr'])
+        assert rates.index(max(rates)) == peak
+        assert max(rates) == pytest.approx(2.0, rel=0.02)
+        assert min(rates) > 0.0
+
+
+@pytest.mark.parametrize('is_fast', [False, True])
+def test_compiled_is_the_same(transformer, fast_pieces, is_fast):
     model = transformer.Transformer(9, 9, 12, 3, 16, 1, 0.0, 'sdpa', 0, False, True)
     randomize(model)
     x = torch.tensor([[4, 5, 6], [7, 8, 0]])
-    batch = (x, torch.tensor([3, 2]), x, torch.tensor([0, 1, 2, 3, 4]))
+    batch = (x, torch.tensor([3, 2]), x)
+    if is_fast:
+        model.__class__ = fast_pieces.Transformer
     expected = model(*batch)
     names = set(model.state_dict())
     model.compile(dynamic=True)

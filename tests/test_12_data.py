@@ -232,6 +232,26 @@ def test_the_sample_is_what_its_generator_writes(copy):
     assert again == shipped
 
 
+def test_the_short_sample_is_a_part_of_the_sample(copy):
+    """The program in attention/ learns from the short sentences."""
+    folder = ROOT / '12_seq2seq/attention/sample'
+    shipped = {file.name: file.read_bytes() for file in folder.iterdir()}
+    options = ['--out_dir', 'again', '--short_dir', 'short']
+    run(copy, 'make_sample.py', *options, check=True)
+    again = {file.name: file.read_bytes() for file in (copy / 'short').iterdir()}
+    assert again == shipped
+    for part in PARTS:
+        pairs = read_pairs(copy / 'short', part)
+        assert set(pairs) <= set(read_pairs(copy / 'again', part))
+        assert max(len(ko.split()) for ko, _ in pairs) == 5
+
+
+def test_13_has_the_same_sample():
+    for file in (ROOT / '12_seq2seq/sample').iterdir():
+        other = ROOT / '13_transformer/sample' / file.name
+        assert other.read_bytes() == file.read_bytes()
+
+
 def test_another_seed_is_another_sample(copy):
     for seed in (1, 1, 2):
         options = ['--n_train', 50, '--n_valid', 1, '--n_test', 1, '--seed', seed]

@@ -22,6 +22,7 @@ BARS = {
     '08_preprocessing': ('round_trip', 0.9999),
     '10_text_classification': ('accuracy', 0.95),
     '12_seq2seq': ('bleu', 90.0),
+    '12_seq2seq/attention': ('bleu', 50.0),
     '13_transformer': ('bleu', 90.0),
     'appendix_lda': ('coherence', 0.5),
     '09_word_embedding': ('questions_words_accuracy', 0.25),

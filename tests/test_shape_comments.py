@@ -147,22 +147,26 @@ def exercise_translation(chapter, folder):
     data = ['--train_fn', str(prefix), '--valid_fn', str(prefix), '--vocab_size', '300']
     train = [*data, '--cache_dir', str(folder), '--n_epochs', '1', '--n_layers', '2']
     figure_fn = str(folder / 'attention.png')
-    kinds = ['plain', 'sdpa'] if hasattr(chapter.model, 'attend') else [None]
-    for kind in kinds:
-        run_main(
-            chapter.train, folder, *train, *(['--attention', kind] if kind else [])
-        )
+    if hasattr(chapter.model, 'MultiHeadAttention'):
+        runs = [['--attention', 'plain', '--no-fast'], ['--attention', 'sdpa']]
+    else:
+        runs = [['--no-fast'], ['--fast']] if hasattr(chapter, 'fast') else [[]]
+    for options in runs:
+        run_main(chapter.train, folder, *train, *options)
         with (
             open(prefix.with_suffix('.ko'), encoding='utf-8') as file,
             mock.patch('sys.stdin', file),
         ):
-            run_main(chapter.translate, folder, '--attention_fn', figure_fn)
+            searching = [option for option in options if option.endswith('fast')]
+            run_main(chapter.translate, folder, '--attention_fn', figure_fn, *searching)
+    if not hasattr(chapter, 'fast'):
+        return
     model_fn = folder / 'model.pth'
     translator = chapter.translate.Translator([model_fn], torch.device('cpu'))
     x, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
     chapter.search.greedy_search(translator, x, lengths, 2, 3, 9)
-    # Of a vocabulary that is large enough for groups.
-    chapter.search.get_best(torch.randn(2, 3, 1001), 5)
+    # A vocabulary that is large enough for groups.
+    chapter.fast.topk(torch.randn(2, 3, 1001), 5)
 
 
 # For each chapter with shape comments, a function that runs all the code they stand in,
@@ -179,6 +183,7 @@ EXERCISES = {
     '08_preprocessing': exercise_08,
     '10_text_classification': exercise_10,
     '12_seq2seq': exercise_translation,
+    '12_seq2seq/attention': exercise_translation,
     '13_transformer': exercise_translation,
     'appendix_lda': exercise_lda,
     '09_word_embedding': exercise_words,
