@@ -6,6 +6,7 @@ import torch
 from tqdm import tqdm
 
 from data_loader import get_loader
+from utils import get_autocast
 
 
 def reuse_features(trainer, loaders):
@@ -25,7 +26,8 @@ def reuse_features(trainer, loaders):
         x, y = loader.dataset.tensors
         batch_size, is_hidden = loader.sampler.batch_size, not sys.stderr.isatty()
         bar = tqdm(x.split(batch_size), 'features', leave=False, disable=is_hidden)
-        with torch.no_grad(), trainer.autocast:
+        autocast = get_autocast(trainer.device, trainer.config['amp'])
+        with torch.no_grad(), autocast:
             features = [
                 backbone(loader.collate_fn((x_i,))[0].to(trainer.device)).cpu()
                 for x_i in bar

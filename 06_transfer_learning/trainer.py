@@ -17,7 +17,7 @@ from torch.nn.utils import get_total_norm
 from tqdm import trange
 
 from guards import InputError, log, save_checkpoint
-from utils import get_last_fn, set_seed
+from utils import get_autocast, get_last_fn, set_seed
 
 
 class Trainer:
@@ -40,12 +40,9 @@ class Trainer:
         self.checkpoint = checkpoint
         self.config = checkpoint['config']
 
-        # Mixed precision: bf16 has the range of float32, but 8 bits of precision; fp16
-        # has 11, but its smallest and largest numbers are nearer to 1.
-        amp, device_type = self.config['amp'], self.device.type
-        dtype = torch.float16 if amp == 'fp16' else torch.bfloat16
-        self.autocast = torch.autocast(device_type, dtype, enabled=amp != 'off')
-        self.scaler = torch.amp.GradScaler(device_type, enabled=amp == 'fp16')
+        # Mixed precision: fp16 needs a scaler
+        is_fp16 = self.config['amp'] == 'fp16'
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=is_fp16)
 
         # An engine calls its step for each batch of a loader.
         self.trainer = Engine(self._train_step)
@@ -60,19 +57,19 @@ class Trainer:
         # Move
         x, y = (tensor.to(self.device) for tensor in batch)
 
-        # Forward: the loss in float32, because half precision is too coarse for sums
-        with self.autocast:
+        # Forward: the loss is a sum, so it is computed in full precision
+        with get_autocast(self.device, self.config['amp']):
             y_hat = self.model(x)
         loss = self.crit(y_hat.float(), y)
 
-        # Backward: with a scaled loss, because small gradients would be 0 in fp16
+        # Backward: scaled up, because small gradients would be 0 in fp16
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         grads = [p.grad for p in self.model.parameters() if p.grad is not None]
         grad_norm = get_total_norm(grads)
 
-        # Step: the scaler skips it if a gradient has overflowed
+        # Step: skipped if a gradient has overflowed in fp16
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -84,7 +81,7 @@ class Trainer:
         """Predict, and leave y_hat and y to the metrics."""
         self.model.eval()
         x, y = (tensor.to(self.device) for tensor in batch)
-        with self.autocast:
+        with get_autocast(self.device, self.config['amp']):
             y_hat = self.model(x)
         return y_hat.float(), y
 
@@ -189,7 +186,7 @@ class Trainer:
 
     def _check_loss(self, loss):
         """Stop before a loss that is not a number spoils what has been saved."""
-        # In fp16, the scaler skips a step that overflows, and halves its scale. If this
+        # If fp16 overflows, the scaler skips the step and halves its scale. If that
         # does not help, the scale falls below 1.
         is_overflow = self.scaler.is_enabled() and self.scaler.get_scale() >= 1
         if not math.isfinite(loss) and not is_overflow:

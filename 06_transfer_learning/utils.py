@@ -95,3 +95,18 @@ def load_last(config, chapter):
             expected = f'{last_fn}: expected the same options to go on with'
             raise InputError(f'{expected}, --{name} was {before} and now is {value}')
     return state
+
+
+def get_autocast(device, amp):
+    """Return a context in which networks compute in mixed precision.
+
+    Operations that need more precision, such as a softmax, stay in 32 bits.
+
+    Arguments:
+        amp: off, bf16 (the range of a float with 8 bits of precision) or fp16 (11 bits,
+            but nothing above 65,504).
+    """
+    import torch
+
+    dtype = torch.float16 if amp == 'fp16' else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=amp != 'off')
