@@ -1,8 +1,4 @@
-"""The small helpers of a chapter: the device, the seed, and how topics are shown.
-
-Libraries that take seconds to import are imported inside the functions that use them,
-so that `--help` answers at once.
-"""
+"""The helpers of this chapter: the seed, the device, and how topics are shown."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,10 +38,10 @@ def get_device(gpu_id=None):
 
 
 def use_korean_font():
-    """Let matplotlib draw Korean with NanumGothic, which koreanize-matplotlib ships.
+    """Let matplotlib draw Korean with NanumGothic from koreanize-matplotlib.
 
-    The package itself can't be imported where Python has no distutils any more, so its
-    fonts are taken as files.
+    The package itself can't be imported without distutils, which new versions of Python
+    do not have. So only its font file is used.
     """
     import matplotlib
     from matplotlib import font_manager

@@ -1,30 +1,19 @@
-"""The data: a text file becomes sentences, lists of words; some are held out."""
+"""The data: the texts of a file become sentences, lists of words; some are held out."""
 
 import re
 import textwrap
 from collections import Counter
-from pathlib import Path
 
 import torch
 
-from guards import InputError, log, read_lines
+from guards import InputError, log
+from utils import read_column
 
 # Words and numbers; an apostrophe between letters is part of a word.
 ENGLISH_WORD = re.compile(r"\w+(?:['’]\w+)*")
 
-# gensim would silently drop what is beyond this many words of a sentence.
+# gensim silently drops the words of a sentence beyond this limit.
 MAX_LENGTH = 10_000
-
-
-def find_gensim_file(name):
-    """Return a file of the test data that come with gensim.
-
-    They are lee_background.cor, 300 news articles of 1998 to 2001 (Lee et al. 2005),
-    and two tests of word vectors, wordsim353.tsv and questions-words.txt.
-    """
-    import gensim
-
-    return str(Path(gensim.__file__).with_name('test') / 'test_data' / name)
 
 
 def tokenize_english(lines):
@@ -34,50 +23,29 @@ def tokenize_english(lines):
 
 
 def tokenize_korean(lines):
-    """Yield the morphemes of each line, without punctuation.
+    """Yield the morphemes of each line, found by Kiwi, without punctuation.
 
-    Kiwi finds them in the running text. Verbs and adjectives come with their ending
-    다, as a dictionary has them.
+    Verbs and adjectives are in their dictionary form, which ends in 다.
     """
     from kiwipiepy import Kiwi
 
-    # In Kiwi's tag set, what begins with S is no morpheme, but for foreign words (SL),
-    # Chinese characters (SH) and numbers (SN).
+    # Tags of Kiwi that begin with S are symbols, except foreign words (SL), Chinese
+    # characters (SH) and numbers (SN).
     kiwi, words = Kiwi(), {'SL', 'SH', 'SN'}
-    # Kiwi's time and memory grow with the length of a text.
+    # The time and memory of Kiwi grow with the length of a text.
     parts = (part for line in lines for part in textwrap.wrap(line, 500))
     for tokens in kiwi.tokenize(parts):
-        yield [
-            token.lemma.lower()
-            for token in tokens
-            if token.tag[0] != 'S' or token.tag in words
+        tokens = [
+            token for token in tokens if token.tag[0] != 'S' or token.tag in words
         ]
-
-
-def read_texts(fn, column=None):
-    """Yield the texts of a file, one a line.
-
-    Arguments:
-        column: the number of the column, from 0, of a file with tabs; None: the line.
-
-    Raises:
-        InputError: the file can't be read, or a line has no such column.
-    """
-    for n_lines, line in enumerate(read_lines(fn), 1):
-        if column is not None:
-            columns = line.split('\t')
-            if column >= len(columns):
-                raise InputError(
-                    f'{fn}, line {n_lines}: expected a column {column}, counted from '
-                    f'0, found {len(columns)} columns'
-                )
-            line = columns[column]
-        # A NUL ends a word in the files of fastText.
-        yield line.replace('\0', ' ')
+        yield [token.lemma.lower() for token in tokens]
 
 
 def load_sentences(config):
-    """Return the sentences to train on and those held out, by seed.
+    """Return the sentences to train on, and those held out at random, by seed.
+
+    Without config.train_fn, the texts are gensim's lee_background.cor: 300 news
+    articles of 1998 to 2001 (Lee et al. 2005).
 
     Arguments:
         config: the options train_fn, lang, column, valid_ratio and seed.
@@ -88,11 +56,15 @@ def load_sentences(config):
     Raises:
         InputError: the file can't be read, or has too few sentences.
     """
-    fn = config.train_fn or find_gensim_file('lee_background.cor')
+    from gensim.test.utils import datapath
+
+    fn = config.train_fn or datapath('lee_background.cor')
     tokenize = tokenize_korean if config.lang == 'ko' else tokenize_english
+    # A NUL marks the end of a word in the files of fastText.
+    texts = (text.replace('\0', ' ') for text in read_column(config.column, fn))
     sentences = [
         words[start : start + MAX_LENGTH]
-        for words in tokenize(read_texts(fn, config.column))
+        for words in tokenize(texts)
         for start in range(0, len(words), MAX_LENGTH)
     ]
     if len(sentences) < 2:
@@ -121,8 +93,6 @@ def count_words(sentences, min_count):
     counts = Counter(word for sentence in sentences for word in sentence)
     counts = {word: n for word, n in counts.most_common() if n >= min_count}
     if len(counts) < 2:
-        raise InputError(
-            f'expected two words or more that occur --min_count {min_count} times, '
-            f'found {len(counts)}'
-        )
+        expected = f'two words or more that occur --min_count {min_count} times'
+        raise InputError(f'expected {expected}, found {len(counts)}')
     return counts

@@ -48,8 +48,8 @@ class BlockDataset:
         # |self.sentence_numbers| = (n_words,)
 
         all_counts = torch.tensor(list(counts.values()))
-        self.keep_p = trainer.get_keep_p(all_counts, config.sample).to(device)
-        self.noise_p = trainer.get_noise_p(all_counts).to(device)
+        self.keep_p = plain.get_keep_p(all_counts, config.sample).to(device)
+        self.noise_p = plain.get_noise_p(all_counts).to(device)
         self.window = config.window
         self.block_size = config.block_size
         self.n_noise = config.n_noise

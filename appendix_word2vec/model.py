@@ -9,7 +9,91 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from guards import load_checkpoint, write_file
+from guards import InputError, input_errors, load_checkpoint, write_file
+
+# ---- The examples
+
+
+def get_noise_p(counts):
+    """Return the probability of each word to be drawn as a noise word.
+
+    The power of 3/4 makes rare words more probable than they are in the text (Mikolov
+    et al. 2013b, section 2.2).
+
+    Arguments:
+        counts: a tensor of shape (vocabulary_size,).
+    """
+    noise_p = counts.double() ** 0.75
+    return noise_p / noise_p.sum()
+
+
+def get_keep_p(counts, sample):
+    """Return the probability of each word to be kept: frequent words are subsampled.
+
+    A word whose share of the text is f is kept with the probability sqrt(sample / f) +
+    sample / f, as in word2vec's program; Mikolov et al. (2013b, equation 5) have only
+    the first term.
+
+    Arguments:
+        counts: a tensor of shape (vocabulary_size,).
+        sample: the share above which words are subsampled; 0: all words are kept.
+    """
+    if sample == 0:
+        return torch.ones(len(counts))
+    ratio = sample * counts.sum() / counts.double()
+    return (ratio.sqrt() + ratio).clamp(max=1).float()
+
+
+def get_examples(sentences, counts, config):
+    """Return the examples of sentences: the words to predict, and from which words.
+
+    As in training, frequent words are left out at random, and the size of each window
+    is drawn from 1 to config.window. The same seed gives the same examples.
+
+    Arguments:
+        sentences: lists of words; those that are not in counts are left out.
+        counts: a dict from words to their counts.
+        config: the options model, window, n_negatives, sample and seed.
+
+    Returns:
+        Three long tensors: the words to predict from, of shape (n_examples, n_inputs),
+        -1 where there is none; the words to predict, (n_examples,); and the noise
+        words, (n_examples, n_negatives). skipgram predicts each word of the window from
+        the word in the middle, cbow the word in the middle from all others.
+    """
+    generator = torch.Generator().manual_seed(config.seed)
+    ids = {word: i for i, word in enumerate(counts)}
+    all_counts = torch.tensor(list(counts.values()))
+    keep_p = get_keep_p(all_counts, config.sample)
+    inputs, targets = [], []
+    for sentence in sentences:
+        words = torch.tensor([ids[w] for w in sentence if w in ids], dtype=torch.long)
+        is_kept = torch.rand(len(words), generator=generator) < keep_p[words]
+        words = words[is_kept].tolist()
+        sizes = torch.randint(config.window, (len(words),), generator=generator) + 1
+        for i, size in enumerate(sizes.tolist()):
+            others = words[max(0, i - size) : i] + words[i + 1 : i + 1 + size]
+            if config.model == 'skipgram':
+                inputs += [[words[i]]] * len(others)
+                targets += others
+            elif others:
+                inputs.append(others + [-1] * (2 * config.window - len(others)))
+                targets.append(words[i])
+    if not targets:
+        expected = 'expected neighbouring known words in the sentences held out'
+        raise InputError(f'{expected}, found none: raise --valid_ratio')
+
+    x, y = torch.tensor(inputs), torch.tensor(targets)
+    # |x| = (n_examples, n_inputs)
+    # |y| = (n_examples,)
+    noise_p, n_noise = get_noise_p(all_counts), len(y) * config.n_negatives
+    noise = noise_p.multinomial(n_noise, replacement=True, generator=generator)
+    noise = noise.view(len(y), config.n_negatives)
+    # |noise| = (n_examples, n_negatives)
+    return x, y, noise
+
+
+# ---- The models
 
 
 class NegativeSampling(nn.Module):
@@ -107,6 +191,9 @@ def get_model(config, vocabulary_size):
     return kind(vocabulary_size, config.word_vec_size)
 
 
+# ---- Files
+
+
 def load_vectors(fn):
     """Load the input vectors of a checkpoint, as KeyedVectors of gensim.
 
@@ -136,3 +223,72 @@ def save_text_vectors(vectors, fn):
         numbers = ' '.join(f'{value:.6g}' for value in vectors[word].tolist())
         lines.append(f'{word} {numbers}\n')
     write_file(fn, ''.join(lines).encode())
+
+
+# ---- Questions and tests
+
+
+def find_word(vectors, word):
+    """Return how a word is known.
+
+    Returns:
+        '' for a word of the vocabulary; '?' for a word whose vector is the mean of its
+        n-grams alone, such as a typing error; None for a word without a vector.
+    """
+    if word in vectors.key_to_index:
+        return ''
+    return '?' if word in vectors and vectors.get_vector(word).any() else None
+
+
+def answer(vectors, question, n_best):
+    """Answer a question by cosines between vectors.
+
+    Arguments:
+        vectors: gensim's KeyedVectors.
+        question: a word, two words, or a sum of words; all separated by spaces.
+        n_best: how many neighbours to name.
+
+    Returns:
+        The answer, a string; and the words for a map, a list.
+    """
+    parts = question.lower().split()
+    is_sum = len(parts) % 2 == 1 and set(parts[1::2]) <= {'+', '-'}
+    if not is_sum and len(parts) != 2:
+        return 'expected a word, two words, or a sum: king - man + woman', []
+    words = parts[::2] if is_sum else parts
+    kinds = {word: find_word(vectors, word) for word in words}
+    unknown = [word for word in words if kinds[word] is None]
+    if unknown:
+        return f'unknown: {", ".join(unknown)}', []
+
+    notes = [f'({word} by its n-grams)' for word in words if kinds[word]]
+    if not is_sum:
+        return '\t'.join([f'{vectors.similarity(*words):.4f}', *notes]), words
+    signs = [1.0] + [1.0 if sign == '+' else -1.0 for sign in parts[1::2]]
+    terms = list(zip(words, signs, strict=True))
+    neighbours = vectors.most_similar(positive=terms, topn=n_best)
+    answers = [f'{word} {similarity:.4f}' for word, similarity in neighbours]
+    return '\t'.join(answers + notes), words + [word for word, _ in neighbours]
+
+
+def evaluate(vectors):
+    """Print the scores of two tests, for the words that the vectors know.
+
+    Raises:
+        InputError: they know none of the pairs of the first test.
+    """
+    from gensim.test.utils import datapath
+
+    # Pairs of words in the order of their similarity, as judged by people.
+    fn = datapath('wordsim353.tsv')
+    with input_errors(f'{fn}: expected words that the model knows', ValueError):
+        _, (spearman, _), unknown = vectors.evaluate_word_pairs(fn)
+    n_pairs = round(353 * (1 - unknown / 100))
+    print(f'wordsim353_n_pairs: {n_pairs}\nwordsim353_spearman: {spearman:.4f}')
+
+    # Questions such as: what is to Greece as Bern is to Switzerland?
+    fn = datapath('questions-words.txt')
+    accuracy, (*_, total) = vectors.evaluate_word_analogies(fn)
+    n_questions = len(total['correct']) + len(total['incorrect'])
+    print(f'questions_words_n_questions: {n_questions}')
+    print(f'questions_words_accuracy: {accuracy:.4f}')

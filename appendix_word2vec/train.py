@@ -5,14 +5,15 @@
     python train.py --model_fn model.pth --train_fn ratings.tsv --column 1 --lang ko
     python train.py --model_fn model.pth --vectors_fn vectors.txt
 
-This file is the table of contents: device, data, model, optimizer, trainer, save.
+This file is the table of contents: device, data, model, optimizer, trainer,
+save.
 """
 
 import argparse
 from pathlib import Path
 
 from guards import check_model_fn, get_argparser, log, number, run
-from utils import draw_learning_curve, get_device, set_seed
+from utils import add_column_option, draw_learning_curve, get_device, set_seed
 
 
 def define_argparser():
@@ -25,56 +26,49 @@ def define_argparser():
 
 
 def add_data_options(parser):
-    """Add the options that say what to learn from."""
-    option = parser.add_argument_group('data').add_argument
-    train_help = 'text file, a text a line; None: lee_background.cor, news, of gensim'
-    option('--train_fn', help=train_help)
-    column_help = 'column of a file with tabs, from 0; None: the whole line'
-    option('--column', type=number(int, 0), help=column_help)
-    lang_help = 'en: words in lower case, ko: morphemes, by Kiwi'
-    option('--lang', choices=['en', 'ko'], default='en', help=lang_help)
-    count_help = 'leave out rarer words'
-    option('--min_count', type=number(int, 1), default=5, help=count_help)
-    ratio, ratio_help = number(float, 0.001, 0.9), 'share of the texts for validation'
-    option('--valid_ratio', type=ratio, default=0.05, help=ratio_help)
+    """Add the options of the data."""
+    group = parser.add_argument_group('data')
+    option, ratio = group.add_argument, number(float, 0.001, 0.9)
+    option('--train_fn', help="texts, one a line; None: gensim's lee_background.cor")
+    add_column_option(group)
+    option('--lang', choices=['en', 'ko'], default='en', help='ko: morphemes, by Kiwi')
+    option('--min_count', type=number(int, 1), default=5, help='leave out rarer words')
+    option('--valid_ratio', type=ratio, default=0.05, help='of the texts, for the loss')
 
 
 def add_training_options(parser):
-    """Add the options that say how to train."""
+    """Add the options of the training."""
     option = parser.add_argument_group('training').add_argument
     option('--seed', type=number(int, 0), default=0, help='of the random numbers')
-    option('--n_epochs', type=number(int, 1), default=30, help='passes over the text')
-    batch_help = 'words a step; fewer if one word makes up much of the text'
-    option('--batch_size', type=number(int, 1), default=2048, help=batch_help)
-    lr_help = 'learning rate; it falls linearly to 0'
-    option('--lr', type=number(float, 0), default=0.025, help=lr_help)
+    option('--n_epochs', type=number(int, 1), default=30, help='passes over the texts')
+    count, rate = number(int, 1), number(float, 0)
+    batch_help = 'words a step, at most; fewer if one word is very frequent'
+    option('--batch_size', type=count, default=2048, help=batch_help)
+    option('--lr', type=rate, default=0.025, help='learning rate; falls linearly to 0')
     verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
     option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
-    fast_help = 'the gradients of fast.py; else autograd'
+    is_optional = argparse.BooleanOptionalAction
     option(
-        '--fast', action=argparse.BooleanOptionalAction, default=True, help=fast_help
+        '--fast', action=is_optional, default=True, help='the faster forms of fast.py'
     )
-    block_help = 'fast: words that share their noise words'
-    option('--block_size', type=number(int, 1, 10_000), default=32, help=block_help)
-    noise_help = 'fast: noise words of a block, weighted as --n_negatives for each pair'
-    option('--n_noise', type=number(int, 1, 10_000), default=16, help=noise_help)
-    option('--vectors_fn', help="text file of word2vec's format, too; None: none")
+    few = number(int, 1, 10_000)
+    option('--block_size', type=few, default=32, help='words that share noise words')
+    option(
+        '--n_noise', type=few, default=16, help='noise words of a block; --fast alone'
+    )
+    option('--vectors_fn', help="text file of word2vec's format to write, too")
 
 
 def add_model_options(parser):
-    """Add the options that say which vectors are trained."""
+    """Add the options of the model."""
     option = parser.add_argument_group('model').add_argument
-    model_help = 'skipgram: neighbours from a word, cbow: a word from its neighbours'
-    kinds = ['skipgram', 'cbow']
-    option('--model', choices=kinds, default='skipgram', help=model_help)
-    size_help = 'size of a vector'
-    option('--word_vec_size', type=number(int, 1, 10_000), default=100, help=size_help)
-    window_help = 'words on each side'
-    option('--window', type=number(int, 1, 1000), default=5, help=window_help)
-    negatives_help = 'noise words of each pair'
-    option('--n_negatives', type=number(int, 1, 1000), default=5, help=negatives_help)
-    sample_help = 'share of the text above which a word is thinned out; 0: none is'
-    option('--sample', type=number(float, 0, 1), default=1e-3, help=sample_help)
+    kinds = {'choices': ['skipgram', 'cbow'], 'default': 'skipgram'}
+    option('--model', **kinds, help='cbow: predict a word from its neighbours')
+    size, share = number(int, 1, 10_000), number(float, 0, 1)
+    option('--word_vec_size', type=size, default=100, help='size of a vector')
+    option('--window', type=number(int, 1, 1000), default=5, help='words on each side')
+    option('--n_negatives', type=number(int, 1, 1000), default=5, help='noise words')
+    option('--sample', type=share, default=1e-3, help='share of words to subsample')
 
 
 def main(config):

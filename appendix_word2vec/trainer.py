@@ -12,98 +12,12 @@ import torch
 from tqdm import tqdm
 
 from guards import InputError, log, save_checkpoint
+from model import get_examples, get_keep_p
 
 # The limit of learning rate x window x how often the most frequent word is in a step.
 # A word gets the sum of so many gradients, all computed from the same vectors. Beyond
 # twice this limit, the vectors of small vocabularies have been seen to diverge.
 MAX_STEP_SIZE = 1.0
-
-
-def get_noise_p(counts):
-    """Return with which probability each word is drawn as noise.
-
-    The power of 3/4 lets rare words be drawn more often than they occur (Mikolov et
-    al. 2013b, section 2.2).
-
-    Arguments:
-        counts: a tensor of shape (vocabulary_size,).
-    """
-    noise_p = counts.double() ** 0.75
-    return noise_p / noise_p.sum()
-
-
-def get_keep_p(counts, sample):
-    """Return with which probability each word is kept, so that frequent ones are rarer.
-
-    A word that makes up a share f of the text is kept with sqrt(sample / f) +
-    sample / f, as word2vec's program does it; Mikolov et al. (2013b, equation 5) have
-    the first summand alone.
-
-    Arguments:
-        counts: a tensor of shape (vocabulary_size,).
-        sample: the share above which words become rarer; 0: none does.
-    """
-    if sample == 0:
-        return torch.ones(len(counts))
-    ratio = sample * counts.sum() / counts.double()
-    return (ratio.sqrt() + ratio).clamp(max=1).float()
-
-
-def get_examples(sentences, counts, config):
-    """Return what to predict from what, to measure a loss that is always the same.
-
-    As in training, frequent words are left out at random, and the window ends at a
-    random distance from 1 to config.window.
-
-    Arguments:
-        sentences: lists of words; those that are not in counts are left out.
-        counts: a dict from words to their counts.
-        config: the options model, window, n_negatives, sample and seed.
-
-    Returns:
-        Three long tensors: the words to predict from, of shape (n_examples, n_inputs),
-        -1 where there is none; the words to predict, (n_examples,); and the noise,
-        (n_examples, n_negatives). skipgram predicts each word of the window from the
-        word in the middle, cbow the word in the middle from all others.
-    """
-    generator = torch.Generator().manual_seed(config.seed)
-    numbers = {word: number for number, word in enumerate(counts)}
-    all_counts = torch.tensor(list(counts.values()))
-    keep_p = get_keep_p(all_counts, config.sample)
-    inputs, targets = [], []
-    for sentence in sentences:
-        words = torch.tensor([numbers[word] for word in sentence if word in numbers])
-        if len(words) == 0:
-            continue
-        is_kept = torch.rand(len(words), generator=generator) < keep_p[words]
-        words = words[is_kept].tolist()
-        sizes = torch.randint(config.window, (len(words),), generator=generator) + 1
-        for i, size in enumerate(sizes.tolist()):
-            others = words[max(0, i - size) : i] + words[i + 1 : i + 1 + size]
-            if config.model == 'skipgram':
-                inputs += [[words[i]]] * len(others)
-                targets += others
-            elif others:
-                inputs.append(others + [-1] * (2 * config.window - len(others)))
-                targets.append(words[i])
-    if not targets:
-        raise InputError(
-            'expected known words beside one another in the sentences held out, '
-            'found none: raise --valid_ratio'
-        )
-
-    noise = torch.multinomial(
-        get_noise_p(all_counts),
-        len(targets) * config.n_negatives,
-        replacement=True,
-        generator=generator,
-    )
-    x, y = torch.tensor(inputs), torch.tensor(targets)
-    # |x| = (n_examples, n_inputs)
-    # |y| = (n_examples,)
-    noise = noise.view(len(y), config.n_negatives)
-    # |noise| = (n_examples, n_negatives)
-    return x, y, noise
 
 
 def get_max_batch_size(counts, config):

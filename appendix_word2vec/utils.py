@@ -1,13 +1,9 @@
-"""The small helpers of a chapter: the device, the seed and the pictures.
-
-Libraries that take seconds to import are imported inside the functions that use them,
-so that `--help` answers at once.
-"""
+"""The helpers of this chapter: the seed, the device, columns of text, the picture."""
 
 from importlib.util import find_spec
 from pathlib import Path
 
-from guards import InputError, save_figure
+from guards import InputError, number, read_lines, save_figure
 
 
 def set_seed(seed):
@@ -41,6 +37,54 @@ def get_device(gpu_id=None):
     return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
 
 
+def use_korean_font():
+    """Let matplotlib draw Korean with NanumGothic from koreanize-matplotlib.
+
+    The package itself can't be imported without distutils, which new versions of Python
+    do not have. So only its font file is used.
+    """
+    import matplotlib
+    from matplotlib import font_manager
+
+    package = find_spec('koreanize_matplotlib')
+    fonts_dir = Path(package.origin).with_name('fonts')
+    font_manager.fontManager.addfont(fonts_dir / 'NanumGothic.ttf')
+    matplotlib.rcParams['font.family'] = ['DejaVu Sans', 'NanumGothic']
+
+
+def add_column_option(parser, default=-1, name='--column'):
+    """Add the option that says which column of a line is the text."""
+    kind = {'type': number(int, -1), 'default': default, 'metavar': 'COLUMN'}
+    column_help = 'of the text between tabs, counted from 0; -1: the whole line'
+    parser.add_argument(name, **kind, help=column_help)
+
+
+def read_cells(column, fn=None):
+    """Yield the cells of each line, a list: split at its tabs, or the whole line.
+
+    The list of a blank line is empty.
+
+    Arguments:
+        column: of the text, counted from 0; -1: the whole line is the text.
+        fn: the file; None: stdin.
+
+    Raises:
+        InputError: the file can't be read, or a line has no such column.
+    """
+    for line_number, line in enumerate(read_lines(fn), start=1):
+        cells = [line] if column < 0 else line.split('\t')
+        if line and len(cells) <= column:
+            found = f'counted from 0, found {len(cells)} columns'
+            line = f'{fn or "stdin"}, line {line_number}'
+            raise InputError(f'{line}: expected a column {column}, {found}')
+        yield cells if line else []
+
+
+def read_column(column, fn=None):
+    """Return an iterator of the texts; arguments and errors as for read_cells()."""
+    return (cells[column] if cells else '' for cells in read_cells(column, fn))
+
+
 def draw_learning_curve(history, fn):
     """Draw the losses of all epochs, a line for each entry of the history.
 
@@ -57,18 +101,3 @@ def draw_learning_curve(history, fn):
     axes.set(title='Learning curve', xlabel='epoch', ylabel='loss', yscale='log')
     axes.legend()
     save_figure(figure, fn)
-
-
-def use_korean_font():
-    """Let matplotlib draw Korean with NanumGothic, which koreanize-matplotlib ships.
-
-    The package itself can't be imported where Python has no distutils any more, so its
-    fonts are taken as files.
-    """
-    import matplotlib
-    from matplotlib import font_manager
-
-    package = find_spec('koreanize_matplotlib')
-    fonts_dir = Path(package.origin).with_name('fonts')
-    font_manager.fontManager.addfont(fonts_dir / 'NanumGothic.ttf')
-    matplotlib.rcParams['font.family'] = ['DejaVu Sans', 'NanumGothic']

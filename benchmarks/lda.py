@@ -30,7 +30,7 @@ def get_counts(chapter, config):
     if config.train_fn:
         options += ['--train_fn', config.train_fn]
     data_config = chapter.train.define_argparser().parse_args(options)
-    _, _, counts, seen, unseen, vocabulary = chapter.utils.get_data(data_config)
+    _, _, counts, seen, unseen, vocabulary = chapter.data_loader.get_data(data_config)
     rows = torch.arange(config.n_documents).remainder(counts.shape[0]).numpy()
     return counts[rows], seen, unseen, vocabulary
 

@@ -41,7 +41,7 @@ def read_corpus(chapter, fns, n_words):
     """Return sentences of that many words or more, and those held out."""
     sentences = []
     for fn in [*fns, datapath('lee_background.cor')]:
-        texts = chapter.data_loader.read_texts(fn)
+        texts = chapter.utils.read_column(-1, fn)
         sentences += filter(None, chapter.data_loader.tokenize_english(texts))
     train = [words for number, words in enumerate(sentences) if number % 20]
     n_repeats = -(-n_words // sum(map(len, train)))
@@ -111,8 +111,8 @@ def time_loop(chapter, config, sentences, counts, n_words, sparse):
     """Return the words a second of a step for each pair of words."""
     numbers = {word: number for number, word in enumerate(counts)}
     all_counts = torch.tensor(list(counts.values()))
-    noise_p = chapter.trainer.get_noise_p(all_counts).float()
-    keep_p = chapter.trainer.get_keep_p(all_counts, config.sample)
+    noise_p = chapter.model.get_noise_p(all_counts).float()
+    keep_p = chapter.model.get_keep_p(all_counts, config.sample)
     model = TutorialSkipGram(len(counts), config.word_vec_size, sparse)
     optimizer = optim.SGD(model.parameters(), lr=config.lr)
     n_done, start = 0, time.perf_counter()
@@ -135,7 +135,7 @@ def time_loop(chapter, config, sentences, counts, n_words, sparse):
 
 def get_quality(chapter, config, vectors, counts, held_out):
     """Return the loss of what was held out, and the correlation with people."""
-    examples = chapter.trainer.get_examples(
+    examples = chapter.model.get_examples(
         held_out, counts, SimpleNamespace(**vars(config) | {'seed': 0})
     )
     model = chapter.model.get_model(config, len(counts))

@@ -11,6 +11,7 @@ import torch
 from attacks import run_here, run_quickly
 from chapters import copy_chapter, importable, load_chapter
 from gensim.models import KeyedVectors, Word2Vec
+from gensim.test.utils import datapath
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -392,7 +393,7 @@ def test_plain_trainer_takes_every_example_once_an_epoch(chapter):
         assert len(batches) == 38
         assert {len(y) for _, y, _ in batches[:-1]} <= {23, 24, 25}
         config.seed = number
-        expected = chapter.trainer.get_examples(sentences, counts, config)
+        expected = chapter.model.get_examples(sentences, counts, config)
         for parts, whole in zip(zip(*batches, strict=True), expected, strict=True):
             assert torch.equal(torch.cat(parts), whole)
     assert not torch.equal(epochs[0][0][1], epochs[1][0][1])
@@ -447,15 +448,14 @@ def test_it_learns(chapter, tmp_path, kind, form):
 @pytest.mark.parametrize('kind', KINDS)
 def test_loss_is_that_of_gensim(chapter, kind):
     """Of both forms. On a small text: the benchmark does it on five million words."""
-    fn = chapter.data_loader.find_gensim_file('lee_background.cor')
-    texts = chapter.data_loader.read_texts(fn)
+    texts = chapter.utils.read_column(-1, datapath('lee_background.cor'))
     sentences = list(chapter.data_loader.tokenize_english(texts)) * 4
     config = make_config(model=kind, word_vec_size=30, window=5, n_negatives=5)
     for name, value in (('block_size', 32), ('batch_size', 512), ('n_noise', 32)):
         setattr(config, name, value)
     config.sample = 1e-3
     counts = chapter.data_loader.count_words(sentences, 20)
-    examples = chapter.trainer.get_examples(sentences[:60], counts, config)
+    examples = chapter.model.get_examples(sentences[:60], counts, config)
 
     losses = {}
     for form, module in (('fast', chapter.fast), ('trainer', chapter.model)):
