@@ -32,11 +32,10 @@ def read_table(fn):
     table['label'] = table['label'].str.strip()
     is_empty = table['text'].str.strip() == ''
     is_blank = is_empty & (table['label'] == '')
-
-    for column, found in (('tab', 'no tab'), ('label', 'no label')):
+    for column in ('tab', 'label'):
         lines = table.index[(table[column] == '') & ~is_blank]
         if len(lines) > 0:
-            expected = f'expected a label, a tab and a text, found {found}'
+            expected = f'expected a label, a tab and a text, found no {column}'
             raise InputError(f'{fn}, line {lines[0]}: {expected}')
     if is_empty.all():
         raise InputError(f'{fn}: expected labelled texts, found none')

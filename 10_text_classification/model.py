@@ -209,35 +209,39 @@ def get_contributions(model, x, lengths):
     return y_hat.detach(), contributions.detach()
 
 
-def load_encoder(name, output_size, gradient_checkpointing):
-    """Load a pretrained encoder; its head for output_size classes is not trained yet.
+def get_encoder(config, output_size, encoder_config=None):
+    """Load a pretrained encoder, whose head for output_size classes is not trained yet.
 
     Arguments:
-        name: of a model on the hub, or a folder.
+        config: the options of the training, a dict.
         output_size: the number of classes.
-        gradient_checkpointing: whether to compute activations twice instead of storing
-            them, which is slower but needs less memory (Chen et al. 2016).
+        encoder_config: what get_encoder_config() returned, to build an encoder whose
+            weights are in a checkpoint; None: load the pretrained weights.
     """
-    from transformers import AutoModelForSequenceClassification, logging
+    from transformers import AutoConfig, AutoModelForSequenceClassification, logging
 
+    if encoder_config:
+        encoder_config = AutoConfig.for_model(**json.loads(encoder_config))
+        return AutoModelForSequenceClassification.from_config(encoder_config)
     # The library warns in many lines that the head is not trained.
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     encoder = AutoModelForSequenceClassification.from_pretrained(
-        name, num_labels=output_size, ignore_mismatched_sizes=True
+        config['pretrained_model_name'],
+        num_labels=output_size,
+        ignore_mismatched_sizes=True,
     )
-    if gradient_checkpointing:
+    if config['gradient_checkpointing']:
+        # Activations are computed twice instead of stored (Chen et al. 2016).
         encoder.gradient_checkpointing_enable()
     return encoder
 
 
-def make_encoder(config_json):
-    """Return an encoder with random weights, as its own config describes it."""
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-
-    config = json.loads(config_json)
-    config = AutoConfig.for_model(config.pop('model_type'), **config)
-    return AutoModelForSequenceClassification.from_config(config)
+def get_encoder_config(model):
+    """Return how a pretrained encoder is built, as JSON; None for other networks."""
+    if isinstance(model, PretrainedClassifier):
+        return model.encoder.config.to_json_string(use_diff=False)
+    return None
 
 
 def get_model(config, output_size, vocabulary, encoder_config=None):
@@ -247,38 +251,26 @@ def get_model(config, output_size, vocabulary, encoder_config=None):
         config: the options of the training, a dict.
         output_size: the number of classes.
         vocabulary: its tokens and n-grams have the vectors.
-        encoder_config: the config of a pretrained encoder whose weights are in a
-            checkpoint, as JSON; None: load the pretrained weights.
+        encoder_config: see get_encoder().
     """
     from n_grams import NGramEmbedding
 
-    if config['model'] == 'bert' and encoder_config:
-        return PretrainedClassifier(make_encoder(encoder_config))
     if config['model'] == 'bert':
-        name = config['pretrained_model_name']
-        is_checkpointing = config['gradient_checkpointing']
-        return PretrainedClassifier(load_encoder(name, output_size, is_checkpointing))
+        return PretrainedClassifier(get_encoder(config, output_size, encoder_config))
     sizes = config['word_vec_size'], config['n_gram_vec_size']
     embedding = NGramEmbedding(vocabulary, *sizes)
-    if config['model'] == 'rnn':
-        return SequenceClassifier(
+    if config['model'] == 'cnn':
+        return ConvolutionalClassifier(
             embedding=embedding,
             output_size=output_size,
-            hidden_size=config['hidden_size'],
-            n_layers=config['n_layers'],
+            window_sizes=config['window_sizes'],
+            n_filters=config['n_filters'],
             dropout_p=config['dropout_p'],
         )
-    return ConvolutionalClassifier(
+    return SequenceClassifier(
         embedding=embedding,
         output_size=output_size,
-        window_sizes=config['window_sizes'],
-        n_filters=config['n_filters'],
+        hidden_size=config['hidden_size'],
+        n_layers=config['n_layers'],
         dropout_p=config['dropout_p'],
     )
-
-
-def get_encoder_config(model):
-    """Return how a pretrained encoder is built, as JSON; None for other networks."""
-    if isinstance(model, PretrainedClassifier):
-        return model.encoder.config.to_json_string(use_diff=False)
-    return None

@@ -165,10 +165,8 @@ def score(classifiers, config):
     y = get_labels(table, class_names, config.test_fn)
     y_hat = [p.index(max(p)) for _, p in predict(classifiers, table['text'], config)]
 
-    print(f'n_texts: {len(y)}')
-    print(f'accuracy: {metrics.accuracy_score(y, y_hat):.4f}')
-    print(f'f1: {metrics.f1_score(y, y_hat, average="macro"):.4f}')
-    print('confusion_matrix:')
+    print(f'n_texts: {len(y)}\naccuracy: {metrics.accuracy_score(y, y_hat):.4f}')
+    print(f'f1: {metrics.f1_score(y, y_hat, average="macro"):.4f}\nconfusion_matrix:')
     print('true \\ predicted', *class_names, sep='\t')
     confusions = metrics.confusion_matrix(y, y_hat, labels=range(len(class_names)))
     for name, counts in zip(class_names, confusions, strict=True):

@@ -13,7 +13,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from utils import InputError, log, number, run, write_file
+from guards import InputError, log, number, run, write_file
 
 URL = 'https://raw.githubusercontent.com/e9t/nsmc/master'
 # The size in bytes and the SHA-256 of each file.

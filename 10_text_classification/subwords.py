@@ -77,16 +77,12 @@ class SentencePieceTokenizer:
         from sentencepiece import SentencePieceTrainer
 
         model = io.BytesIO()
-        too_many = f'--vocab_size {vocab_size}: too many for this text'
+        size = {'vocab_size': vocab_size, 'hard_vocab_limit': False, 'minloglevel': 2}
+        text = {'normalization_rule_name': 'identity', 'character_coverage': 0.9995}
+        too_many = f'--max_vocab_size {vocab_size}: too many for this text'
         with input_errors(too_many, RuntimeError):
             SentencePieceTrainer.train(
-                sentence_iterator=map(refine, texts),
-                model_writer=model,
-                vocab_size=vocab_size,
-                hard_vocab_limit=False,
-                normalization_rule_name='identity',
-                character_coverage=0.9995,
-                minloglevel=2,
+                sentence_iterator=map(refine, texts), model_writer=model, **size, **text
             )
         return model.getvalue()
 

@@ -29,11 +29,10 @@ def read_table(fn):
     table['label'] = table['label'].str.strip()
     is_empty = table['text'].str.strip() == ''
     is_blank = is_empty & (table['label'] == '')
-
-    for column, found in (('tab', 'no tab'), ('label', 'no label')):
+    for column in ('tab', 'label'):
         lines = table.index[(table[column] == '') & ~is_blank]
         if len(lines) > 0:
-            expected = f'expected a label, a tab and a text, found {found}'
+            expected = f'expected a label, a tab and a text, found no {column}'
             raise InputError(f'{fn}, line {lines[0]}: {expected}')
     if is_empty.all():
         raise InputError(f'{fn}: expected labelled texts, found none')
@@ -119,27 +118,23 @@ def get_loader(id_lists, y, pad_id, batch_size, is_train):
 
 
 def get_loaders(config):
-    """Return the DataLoaders for training and validation, and how to read texts.
+    """Return the DataLoaders for training and validation.
 
     Returns:
-        The two loaders, the class names, the tokenizer and the vocabulary.
+        The two loaders, the class names and the vocabulary.
     """
-    table = read_table(config.train_fn)
-    class_names = get_class_names(table, config.train_fn)
+    fn, tokenizer = config.train_fn, Tokenizer(config.tokenizer)
+    table = read_table(fn)
+    class_names = get_class_names(table, fn)
     tables = split_table(table, config.valid_ratio, config.seed)
-    tokenizer = Tokenizer(config.tokenizer)
     tokens = [list(tokenizer.tokenize(part['text'])) for part in tables]
     words = [word for text in tokens[0] for word in text]
     specials = ['<pad>', '<unk>']
     vocabulary = Vocabulary(get_vocabulary(words, config.min_vocab_freq, specials))
-    train_loader, valid_loader = (
-        get_loader(
-            [vocabulary.encode(text) for text in texts],
-            get_labels(part, class_names, config.train_fn),
-            vocabulary.pad_id,
-            config.batch_size,
-            is_train,
-        )
-        for part, texts, is_train in zip(tables, tokens, (True, False), strict=True)
-    )
-    return train_loader, valid_loader, class_names, tokenizer, vocabulary
+    loaders = []
+    for part, texts in zip(tables, tokens, strict=True):
+        id_lists = [vocabulary.encode(text) for text in texts]
+        y, is_train = get_labels(part, class_names, fn), part is tables[0]
+        options = vocabulary.pad_id, config.batch_size, is_train
+        loaders.append(get_loader(id_lists, y, *options))
+    return *loaders, class_names, vocabulary

@@ -33,14 +33,13 @@ class Classifier:
         from tokenizer import Tokenizer, Vocabulary
 
         checkpoint = load_checkpoint(fn, '10_text_classification/lstm')
-        self.device, self.class_names = device, checkpoint['class_names']
-        self.tokenizer = Tokenizer(**checkpoint['tokenizer'])
+        config, self.class_names = checkpoint['config'], checkpoint['class_names']
+        self.tokenizer = Tokenizer(config['tokenizer'])
         self.vocabulary = Vocabulary(**checkpoint['vocabulary'])
-        self.model = get_model(
-            checkpoint['config'], len(self.class_names), self.vocabulary
-        )
+        self.model = get_model(config, len(self.class_names), self.vocabulary)
         self.model.load_state_dict(checkpoint['model'])
         self.model.to(device).eval()
+        self.device = device
 
     def encode(self, texts):
         """Return the token ids of each text."""
@@ -73,13 +72,10 @@ def classify(classifier):
     p, y_hat = classifier.predict(classifier.encode(texts)).max(dim=-1)
     # |p| = (n_texts,)
     # |y_hat| = (n_texts,)
-    answers = zip(p.tolist(), y_hat.tolist(), strict=True)
+    rows = zip(y_hat.tolist(), p.tolist(), strict=True)
+    answers = (f'{classifier.class_names[i]}\t{p_i:.4f}' for i, p_i in rows)
     for line in lines:
-        if line.strip():
-            p, i = next(answers)
-            print(classifier.class_names[i], f'{p:.4f}', line, sep='\t')
-        else:
-            print()
+        print(f'{next(answers)}\t{line}' if line.strip() else '')
 
 
 def score(classifier, test_fn):
@@ -94,10 +90,8 @@ def score(classifier, test_fn):
     y_hat = classifier.predict(classifier.encode(table['text'])).argmax(dim=-1)
     # |y_hat| = (n_texts,)
 
-    print(f'n_texts: {len(y)}')
-    print(f'accuracy: {metrics.accuracy_score(y, y_hat):.4f}')
-    print(f'f1: {metrics.f1_score(y, y_hat, average="macro"):.4f}')
-    print('confusion_matrix:')
+    print(f'n_texts: {len(y)}\naccuracy: {metrics.accuracy_score(y, y_hat):.4f}')
+    print(f'f1: {metrics.f1_score(y, y_hat, average="macro"):.4f}\nconfusion_matrix:')
     print('true \\ predicted', *class_names, sep='\t')
     confusions = metrics.confusion_matrix(y, y_hat, labels=range(len(class_names)))
     for name, counts in zip(class_names, confusions, strict=True):

@@ -26,10 +26,6 @@ class Tokenizer:
         else:
             yield from map(str.split, texts)
 
-    def state_dict(self):
-        """Return plain data: Tokenizer(**state) makes the tokenizer again."""
-        return {'kind': self.kind}
-
 
 def get_vocabulary(words, min_freq=1, specials=()):
     """Return words in the order of their ids: the most frequent ones first.

@@ -77,7 +77,7 @@ def main(config):
     device = get_device(config.gpu_id)
 
     # Data
-    train_loader, valid_loader, class_names, tokenizer, vocabulary = get_loaders(config)
+    train_loader, valid_loader, class_names, vocabulary = get_loaders(config)
     log(f'{len(train_loader.dataset)} texts to train on, {len(vocabulary)} tokens')
 
     # Model, criterion and optimizer
@@ -90,7 +90,6 @@ def main(config):
         'chapter': '10_text_classification/lstm',
         'config': vars(config),
         'class_names': class_names,
-        'tokenizer': tokenizer.state_dict(),
         'vocabulary': vocabulary.state_dict(),
     }
     metrics = {'accuracy': Accuracy(device=device)}
