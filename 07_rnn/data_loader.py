@@ -7,13 +7,7 @@ from pathlib import Path
 
 import torch
 from torch.nn import functional
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    RandomSampler,
-    SequentialSampler,
-    TensorDataset,
-)
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 from torchvision import transforms
 
 from guards import InputError, input_errors, log
@@ -100,10 +94,10 @@ def load_digits(is_train=True):
     # |y| = (n_images,)
 
     # The same test split for every seed, so that results can be compared.
-    train, test = model_selection.train_test_split(
-        range(len(y)), test_size=0.2, random_state=0, stratify=y
-    )
-    return (x[train], y[train]) if is_train else (x[test], y[test])
+    options = {'test_size': 0.2, 'random_state': 0, 'stratify': y}
+    train, test = model_selection.train_test_split(range(len(y)), **options)
+    chosen = train if is_train else test
+    return x[chosen], y[chosen]
 
 
 def split_data(x, y, valid_ratio, seed):
@@ -125,8 +119,7 @@ def get_class_names(dataset):
     """Return the names of the ten classes, in the order of their labels."""
     from torchvision.datasets import FashionMNIST
 
-    is_fashion = dataset == 'fashion_mnist'
-    return list(FashionMNIST.classes) if is_fashion else list('0123456789')
+    return FashionMNIST.classes if dataset == 'fashion_mnist' else list('0123456789')
 
 
 def augment(x, max_angle=0.2, max_shift=0.1, max_scale=0.1):
@@ -174,7 +167,7 @@ def get_loader(tensors, batch_size, is_train, transform=None):
         return (transform(x) if transform else x, *others)
 
     dataset = TensorDataset(*tensors)
-    order = RandomSampler(dataset) if is_train else SequentialSampler(dataset)
+    order = RandomSampler(dataset) if is_train else range(len(dataset))
     # A last batch of one sample would have no variance for batch normalisation.
     drop_last = is_train and len(dataset) >= batch_size
     batches = BatchSampler(order, batch_size, drop_last)

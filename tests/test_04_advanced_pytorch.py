@@ -758,7 +758,7 @@ def test_training_that_fails_at_once(chapter, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(chapter.data_loader, 'load_mnist', load_no_numbers)
 
-    with pytest.raises(chapter.utils.InputError, match='^loss=nan in epoch 1, iterat'):
+    with pytest.raises(chapter.guards.InputError, match='^loss=nan in epoch 1, iterat'):
         run_here(chapter.train, *DIGITS, 3, '--model_fn', tmp_path / 'x.pth')
 
     assert capsys.readouterr().err == 'digits: 1293 images to train on\n'

@@ -425,7 +425,7 @@ def test_early_stopping(
 def test_loss_that_is_no_number(chapter, script_losses, train_losses, valid_losses):
     trainer = script_losses(train_losses, valid_losses)
 
-    with pytest.raises(chapter.utils.InputError, match='^.* in epoch 3: lower --lr$'):
+    with pytest.raises(chapter.guards.InputError, match='^.* in epoch 3: lower --lr$'):
         trainer.train(None, None, make_config(n_epochs=9))
 
     assert (trainer.best_model['layer.weight'] == 2).all()
@@ -565,7 +565,7 @@ def refuse(chapter, model_fn, capsys, recwarn):
     """Returns a function that asserts what is said of a bad table."""
 
     def assert_refused(input_fn, beginning):
-        with pytest.raises(chapter.utils.InputError) as refusal:
+        with pytest.raises(chapter.guards.InputError) as refusal:
             run_here(chapter.predict, '--model_fn', model_fn, '--input_fn', input_fn)
         assert str(refusal.value).startswith(beginning)
         assert len(str(refusal.value).splitlines()) == 1
@@ -626,7 +626,7 @@ def read_bytes(chapter, tmp_path_factory):
         file.write_bytes(content)
         try:
             x = chapter.data_loader.read_table(str(file), ['a', 'b'])
-        except chapter.utils.InputError as error:
+        except chapter.guards.InputError as error:
             assert str(error).startswith(f'{file}:')
             assert len(str(error).splitlines()) == 1
             return None

@@ -463,7 +463,7 @@ def test_options_that_may_not_change(name, chapter, options, model_fn):
         save(last_of(model_fn), config=state['config'] | {option: 'other'})
         try:
             chapter.utils.load_last(config, name)
-        except chapter.utils.InputError as error:
+        except chapter.guards.InputError as error:
             refused.add(option)
             assert str(error) == (
                 f'{last_of(model_fn)}: expected the same options to go on with, '
@@ -502,7 +502,7 @@ def test_other_data(chapter, options, model_fn, monkeypatch):
         monkeypatch.setattr(data_loader, 'read_table', lambda fn: read(fn)[:130])
     arguments = ('--n_epochs', N_EPOCHS, '--model_fn', model_fn, '--resume')
 
-    with pytest.raises(chapter.utils.InputError, match='^expected 6 batches of data'):
+    with pytest.raises(chapter.guards.InputError, match='^expected 6 batches of data'):
         run_here(chapter.train, *options, *arguments)
 
 
@@ -558,7 +558,7 @@ def test_bad_state(attack, name, chapter, two_epochs, tmp_path):
     parser = chapter.train.define_argparser()
     config = parser.parse_args(['--model_fn', str(tmp_path / 'x.pth')])
 
-    with pytest.raises(chapter.utils.InputError) as refusal:
+    with pytest.raises(chapter.guards.InputError) as refusal:
         chapter.utils.load_last(config, name)
 
     expected = f'{last_fn}: expected a checkpoint of {name}'
@@ -574,7 +574,7 @@ def test_no_state_of_this_version(is_state, chapter, options, model_fn):
         other |= {'epoch': 2, 'best_loss': 0.5, 'history': other.pop('trainer')}
     torch.save(other, last_of(model_fn))
 
-    with pytest.raises(chapter.utils.InputError, match='expected the state of a train'):
+    with pytest.raises(chapter.guards.InputError, match='expected the state of a train'):
         run_here(chapter.train, *options, '--model_fn', model_fn, '--resume')
 
 

@@ -1,7 +1,7 @@
 """The data: a table of measurements as a Dataset, and DataLoaders that make batches.
 
-scikit-learn ships the table: 569 tumours of the breast, each with 30 measurements of
-its cells' nuclei, benign or malignant (Street, Wolberg and Mangasarian 1993).
+The table comes with scikit-learn: 569 breast tumours, benign or malignant, each with 30
+measurements of the nuclei of its cells (Street, Wolberg and Mangasarian 1993).
 """
 
 import io
@@ -11,13 +11,15 @@ from pathlib import Path
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from utils import InputError
+from guards import InputError, input_errors
 
 CLASS_NAMES = ['benign', 'malignant']
 
 
 class TableDataset(Dataset):
-    """Rows of numbers with their classes: what a DataLoader needs to know of any data.
+    """Rows of numbers with their classes.
+
+    A DataLoader needs the number of samples and the sample at an index, nothing else.
 
     Arguments:
         x: a float tensor of shape (n_rows, n_features).
@@ -52,7 +54,7 @@ def load_splits(seed, valid_ratio=0.2, test_ratio=0.2):
     from sklearn.model_selection import train_test_split
 
     table = load_breast_cancer()
-    # The table counts malignant as 0; what is looked for should be 1.
+    # In the table, malignant is 0; the class to be detected should be 1.
     labels = 1 - table.target
     rest, test = train_test_split(
         range(len(labels)), test_size=test_ratio, random_state=seed, stratify=labels
@@ -71,8 +73,8 @@ def load_splits(seed, valid_ratio=0.2, test_ratio=0.2):
 def get_loaders(config):
     """Return the DataLoaders for training and validation.
 
-    Every feature is standardised with the mean and the standard deviation that it has
-    in the training rows: the other rows are as unknown as those of the future.
+    Each feature is standardised with its mean and standard deviation in the training
+    rows, because nothing may be learned from the validation and test rows.
 
     Returns:
         The two loaders, and the mean and std, each of shape (n_features,).
@@ -80,22 +82,17 @@ def get_loaders(config):
     train_data, valid_data, _ = load_splits(config.seed)
     mean, std = train_data[0].mean(dim=0), train_data[0].std(dim=0)
 
-    train, valid = (
-        TableDataset((x - mean) / std, y) for x, y in (train_data, valid_data)
-    )
-    train_loader = DataLoader(
-        train,
-        batch_size=config.batch_size,
-        shuffle=True,
-        # A last batch of one row would have no variance for batch normalisation.
-        drop_last=len(train) >= config.batch_size,
-    )
-    valid_loader = DataLoader(valid, batch_size=config.batch_size)
+    splits = train_data, valid_data
+    train, valid = (TableDataset((x - mean) / std, y) for x, y in splits)
+    # A last batch of one row would have no variance for batch normalisation.
+    drop_last = len(train) >= config.batch_size
+    train_loader = DataLoader(train, config.batch_size, True, drop_last=drop_last)
+    valid_loader = DataLoader(valid, config.batch_size)
     return train_loader, valid_loader, mean, std
 
 
 def read_table(fn, feature_names):
-    """Read rows of one's own from a CSV with the same columns, in any order.
+    """Read a person's own rows from a CSV file with the same columns, in any order.
 
     Arguments:
         fn: a path, - for stdin.
@@ -104,35 +101,30 @@ def read_table(fn, feature_names):
         A float tensor of shape (n_rows, n_features).
 
     Raises:
-        InputError: it can't be read, a column is missing, or a value is no number.
+        InputError: fn can't be read, a column is missing, or a value is not a number.
     """
     import pandas as pd
 
     source = 'stdin' if fn == '-' else fn
-    try:
-        # Given the name itself, pandas would fetch a URL, or unpack an archive.
+    with (
+        input_errors(source, OSError),
+        input_errors(f'{source}: expected a CSV file in UTF-8', ValueError),
+    ):
+        # pandas itself would also open URLs and archives.
         content = sys.stdin.buffer.read() if fn == '-' else Path(fn).read_bytes()
         table = pd.read_csv(io.BytesIO(content), dtype=str, skip_blank_lines=False)
-    except OSError as error:
-        raise InputError(f'{source}: {error.strerror}') from error
-    except ValueError as error:
-        reason = ' '.join(str(error).split())
-        raise InputError(f'{source}: expected a CSV file in UTF-8: {reason}') from error
 
     missing = [name for name in feature_names if name not in table.columns]
     if missing:
         raise InputError(f'{source}:1: expected a column {missing[0]!r}')
     if not isinstance(table.index, pd.RangeIndex):
-        # What is too much in the first row, pandas takes for the names of the rows.
+        # pandas takes the first of too many values for the name of the row.
         raise InputError(f'{source}:2: expected no more values than columns')
     numbers = table[feature_names].apply(pd.to_numeric, errors='coerce')
     bad = ~numbers.abs().le(torch.finfo(torch.float).max)
     if bad.any(axis=None):
-        row = bad.any(axis=1).idxmax()
-        column = bad.loc[row].idxmax()
-        found = table.loc[row, column]
+        row, column = bad.stack().idxmax()
+        found = f'expected a number for {column!r}, found {table.loc[row, column]!r}'
         # The table counts its rows from 0, and the header is line 1 of the file.
-        raise InputError(
-            f'{source}:{row + 2}: expected a number for {column!r}, found {found!r}'
-        )
+        raise InputError(f'{source}:{row + 2}: {found}')
     return torch.tensor(numbers.to_numpy('float32'))

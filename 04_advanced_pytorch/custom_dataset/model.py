@@ -4,7 +4,7 @@ from torch import nn
 
 
 def get_layers(sizes):
-    """Return fully connected layers, normalised and leaky but for the last one.
+    """Return linear layers, with batch normalisation and leaky ReLU between them.
 
     Arguments:
         sizes: of the input, of each hidden layer and of the output.
@@ -20,17 +20,17 @@ def get_layers(sizes):
 
 
 class FullyConnectedClassifier(nn.Module):
-    """A multi-layer perceptron behind a dropout of its input.
+    """A multi-layer perceptron with dropout on its input.
 
-    It returns logits, not probabilities: cross-entropy takes their softmax itself.
-    Dropout blanks out a share of the input while it trains, so that no class is known
-    by a few numbers alone (Srivastava et al. 2014).
+    It returns logits, not probabilities, because cross-entropy computes their softmax.
+    In training, dropout sets some inputs to zero, so that no class can be recognised
+    by a few inputs alone (Srivastava et al. 2014).
 
     Arguments:
-        input_size: the number of numbers that describe a sample.
+        input_size: the number of features of a sample.
         output_size: the number of classes.
-        hidden_sizes: the sizes of the layers in between.
-        dropout_p: the probability of a number to be blanked out in training.
+        hidden_sizes: the sizes of the hidden layers.
+        dropout_p: the probability that an input is set to zero in training.
     """
 
     def __init__(self, input_size, output_size, hidden_sizes, dropout_p):
@@ -44,3 +44,19 @@ class FullyConnectedClassifier(nn.Module):
         y_hat = self.layers(self.dropout(x))
         # |y_hat| = (batch_size, output_size)
         return y_hat
+
+
+def get_model(config, input_size, output_size):
+    """Build the network that the options of the training describe.
+
+    Arguments:
+        config: the options, a dict.
+        input_size: the number of features of a sample.
+        output_size: the number of classes.
+    """
+    return FullyConnectedClassifier(
+        input_size=input_size,
+        output_size=output_size,
+        hidden_sizes=config['hidden_sizes'],
+        dropout_p=config['dropout_p'],
+    )

@@ -10,20 +10,13 @@ that curve. The others print the probability of a malignant tumour, a line for e
 
 from pathlib import Path
 
-from utils import (
-    get_argparser,
-    get_device,
-    load_checkpoint,
-    log,
-    run,
-    save_figure,
-)
+from guards import get_argparser, load_checkpoint, run, save_figure
+from utils import get_device
 
 
 def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Score on the test split, or classify rows.')
-
     p.add_argument('--input_fn', help='CSV to classify instead, - for stdin')
     p.add_argument('--figure_fn', help='PNG to draw; None: beside the checkpoint')
     return p
@@ -31,18 +24,12 @@ def define_argparser():
 
 def load_model(checkpoint):
     """Build the classifier that a checkpoint describes, ready to predict."""
-    from model import FullyConnectedClassifier
+    from model import get_model
 
-    config = checkpoint['config']
-    model = FullyConnectedClassifier(
-        input_size=len(checkpoint['mean']),
-        output_size=len(checkpoint['class_names']),
-        hidden_sizes=config['hidden_sizes'],
-        dropout_p=config['dropout_p'],
-    )
+    sizes = len(checkpoint['mean']), len(checkpoint['class_names'])
+    model = get_model(checkpoint['config'], *sizes)
     model.load_state_dict(checkpoint['model'])
-    model.eval()
-    return model
+    return model.eval()
 
 
 def predict(model, x, checkpoint):
@@ -50,7 +37,7 @@ def predict(model, x, checkpoint):
 
     Arguments:
         x: a float tensor of shape (n_rows, n_features), on the CPU, as measured.
-        checkpoint: holds the mean and std that the model was trained with.
+        checkpoint: contains the mean and std that the model was trained with.
 
     Returns:
         A float tensor of shape (n_rows,), on the CPU.
@@ -64,7 +51,7 @@ def predict(model, x, checkpoint):
 
 
 def score(y, p, figure_fn):
-    """Print and draw how well the probabilities tell the classes apart.
+    """Print and draw how well the probabilities separate the classes.
 
     Arguments:
         y: the classes, a long tensor of shape (n_rows,).
@@ -76,27 +63,23 @@ def score(y, p, figure_fn):
 
     y, p = y.numpy(), p.numpy()
     y_hat = p > 0.5
-    auc = metrics.roc_auc_score(y, p)
+    figure = Figure(figsize=(5, 5), layout='constrained')
+    axes = figure.subplots()
+    curve = metrics.RocCurveDisplay.from_predictions(
+        y, p, name='model', plot_chance_level=True, ax=axes
+    )
+    axes.set_title('ROC curve of the test split')
+
     print(f'n_rows: {len(y)}')
     print(f'accuracy: {metrics.accuracy_score(y, y_hat):.4f}')
     print(f'precision: {metrics.precision_score(y, y_hat, zero_division=0):.4f}')
     print(f'recall: {metrics.recall_score(y, y_hat):.4f}')
-    print(f'roc_auc: {auc:.4f}')
-
-    figure = Figure(figsize=(5, 5), layout='constrained')
-    axes = figure.subplots()
-    false_positives, true_positives, _ = metrics.roc_curve(y, p)
-    axes.plot(false_positives, true_positives, label=f'area {auc:.4f}')
-    axes.plot([0, 1], [0, 1], linestyle=':', color='grey', label='by chance')
-    axes.set(title='ROC curve of the test split')
-    axes.set(xlabel='benign taken for malignant', ylabel='malignant found')
-    axes.legend()
+    print(f'roc_auc: {curve.roc_auc:.4f}')
     save_figure(figure, figure_fn)
-    log(f'picture: {figure_fn}')
 
 
 def main(config):
-    """Score the test split, or classify the rows of a CSV."""
+    """Score the test split, or classify the rows of a CSV file."""
     from data_loader import get_feature_names, load_splits, read_table
 
     device = get_device(config.gpu_id)

@@ -8,17 +8,8 @@ trainer, save.
 
 from pathlib import Path
 
-from utils import (
-    check_model_fn,
-    draw_learning_curve,
-    get_argparser,
-    get_device,
-    log,
-    number,
-    run,
-    save_checkpoint,
-    set_seed,
-)
+from guards import check_model_fn, get_argparser, log, number, run, save_checkpoint
+from utils import draw_learning_curve, get_device, set_seed
 
 
 def define_argparser():
@@ -30,52 +21,25 @@ def define_argparser():
 
 
 def add_training_options(parser):
-    """Add the options that say how to learn."""
-    p = parser.add_argument_group('training')
-    p.add_argument(
-        '--seed', type=number(int, 0), default=0, help='of all that is random'
-    )
-    p.add_argument(
-        '--n_epochs', type=number(int, 1), default=200, help='times all data'
-    )
-    p.add_argument(
-        '--batch_size',
-        type=number(int, 2),
-        default=32,
-        help='rows a step; batch normalisation needs two',
-    )
-    p.add_argument('--lr', type=number(float, 0.0), default=5e-4, help='learning rate')
-    p.add_argument(
-        '--verbose',
-        type=int,
-        choices=[0, 1, 2],
-        default=2,
-        help='0: silent, 1: a line an epoch, 2: a progress bar too',
-    )
-    p.add_argument(
-        '--early_stop',
-        type=number(int, 0),
-        default=20,
-        help='epochs without a better model after which to stop, 0: never',
-    )
+    """Add the options of the training."""
+    option = parser.add_argument_group('training').add_argument
+    option('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    option('--n_epochs', type=number(int, 1), default=200, help='passes over the data')
+    option('--batch_size', type=number(int, 2), default=32, help='rows a step')
+    option('--lr', type=number(float, 0), default=5e-4, help='learning rate')
+    verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
+    option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
+    stop_help = 'epochs without a better model after which to stop, 0: never'
+    option('--early_stop', type=number(int, 0), default=20, help=stop_help)
 
 
 def add_model_options(parser):
-    """Add the options that say what kind of network learns."""
-    p = parser.add_argument_group('model')
-    p.add_argument(
-        '--hidden_sizes',
-        type=number(int, 1),
-        nargs='+',
-        default=[20, 10],
-        help='sizes of the hidden layers',
-    )
-    p.add_argument(
-        '--dropout_p',
-        type=number(float, 0.0, 0.95),
-        default=0.2,
-        help='share of the input to blank out in training',
-    )
+    """Add the options of the network."""
+    option = parser.add_argument_group('model').add_argument
+    sizes = {'type': number(int, 1), 'nargs': '+', 'default': [20, 10]}
+    option('--hidden_sizes', **sizes, help='sizes of the hidden layers')
+    p_help = 'probability that an input is set to zero in training'
+    option('--dropout_p', type=number(float, 0, 0.95), default=0.2, help=p_help)
 
 
 def main(config):
@@ -83,7 +47,7 @@ def main(config):
     from torch import nn, optim
 
     from data_loader import CLASS_NAMES, get_loaders
-    from model import FullyConnectedClassifier
+    from model import get_model
     from trainer import Trainer
 
     check_model_fn(config.model_fn)
@@ -95,12 +59,7 @@ def main(config):
     log(f'breast cancer: {len(train_loader.dataset)} rows to train on')
 
     # Model, criterion and optimizer
-    model = FullyConnectedClassifier(
-        input_size=len(mean),
-        output_size=len(CLASS_NAMES),
-        hidden_sizes=config.hidden_sizes,
-        dropout_p=config.dropout_p,
-    ).to(device)
+    model = get_model(vars(config), len(mean), len(CLASS_NAMES)).to(device)
     crit = nn.CrossEntropyLoss()
     optimizer = optim.Adam(model.parameters(), lr=config.lr)
 
@@ -109,7 +68,7 @@ def main(config):
     try:
         trainer.train(train_loader, valid_loader, config)
     finally:
-        # After Ctrl-C too, what has been learned so far is kept.
+        # After Ctrl-C too, the best model so far is saved.
         if trainer.best_model:
             checkpoint = {
                 'chapter': '04_advanced_pytorch/custom_dataset',
@@ -120,9 +79,9 @@ def main(config):
                 'std': std,
             }
             save_checkpoint(checkpoint, config.model_fn)
+            log(f'saved: {config.model_fn}')
             picture_fn = Path(config.model_fn).with_suffix('.png')
             draw_learning_curve(trainer.history, picture_fn)
-            log(f'saved: {config.model_fn}, learning curve: {picture_fn}')
 
 
 if __name__ == '__main__':

@@ -1,4 +1,4 @@
-"""The training loop: trains any model that maps x to y, knows nothing of tables."""
+"""The training loop: it trains any model that maps x to y, not only tables."""
 
 import copy
 import math
@@ -6,11 +6,11 @@ import math
 import torch
 from tqdm import tqdm
 
-from utils import InputError, log
+from guards import InputError, log
 
 
 class Trainer:
-    """Moves a model's parameters down the slope of a loss.
+    """Trains a model by gradient descent.
 
     Arguments:
         model: maps a batch of x to y_hat.
@@ -24,22 +24,22 @@ class Trainer:
         self.optimizer = optimizer
         self.device = next(model.parameters()).device
 
-        # The parameters with the lowest validation loss so far, that loss and its
-        # epoch, and the losses of all epochs by name.
+        # The parameters with the lowest validation loss so far, this loss, its epoch,
+        # and the losses of all epochs.
         self.best_model = None
         self.best_loss = math.inf
         self.best_epoch = 0
         self.history = {'train_loss': [], 'valid_loss': []}
 
     def train(self, train_loader, valid_loader, config):
-        """Go through the training data once in each epoch, and keep the best model.
+        """Pass over the training data once an epoch, and keep the best model.
 
         Arguments:
             train_loader, valid_loader: give batches of x and y.
             config: n_epochs, early_stop and verbose.
 
         Raises:
-            InputError: the loss is not a number any more.
+            InputError: the loss is no longer a finite number.
         """
         bar = None if config.verbose == 2 else True
         epochs = tqdm(range(1, config.n_epochs + 1), unit='epoch', disable=bar)
@@ -69,7 +69,7 @@ class Trainer:
                 break
 
     def _train(self, loader):
-        """Go through the batches once, in random order.
+        """Train on all batches of the loader once.
 
         Returns:
             The mean loss over the samples.
@@ -93,7 +93,7 @@ class Trainer:
             # Step
             self.optimizer.step()
 
-            # Report: the sum stays on the device, so that no step waits for it
+            # Report: the sum stays on the device, so no step has to wait for it
             total_loss += loss.detach() * len(x_i)
             n_samples += len(x_i)
 
@@ -101,7 +101,7 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self, loader):
-        """Go through the batches once, and learn nothing.
+        """Compute the loss of all batches of the loader, without training.
 
         Returns:
             The mean loss over the samples.

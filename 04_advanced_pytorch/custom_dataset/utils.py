@@ -1,91 +1,14 @@
-"""The small helpers of a chapter: what a person types, the device, files, pictures.
+"""The small helpers of a chapter: the device, the seed and the picture.
 
-Later chapters copy them unchanged. Libraries that take seconds to import are
-imported inside the functions that use them, so that `--help` answers at once.
+Libraries that take seconds to import are imported inside the functions that use them,
+so that `--help` answers at once.
 """
 
-import argparse
-import contextlib
-import io
-import math
-import os
-import sys
-import tempfile
-import warnings
-from pathlib import Path
-
-from tqdm import tqdm
-
-
-class InputError(Exception):
-    """What the person at the keyboard can mend; its text is one line."""
-
-
-def log(message):
-    """Say something to the person: on stderr, since stdout is kept for results."""
-    tqdm.write(message, file=sys.stderr)
-
-
-def run(main, parser):
-    """Run main(config) with the options of the command line.
-
-    An InputError ends in one line and exit status 2, Ctrl-C in exit status 130.
-    Any other exception is a bug, and keeps its traceback.
-    """
-    try:
-        main(parser.parse_args())
-        sys.stdout.flush()
-    except InputError as error:
-        log(f'error: {error}')
-        sys.exit(2)
-    except KeyboardInterrupt:
-        log('interrupted')
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output has gone, as in `python predict.py | head`.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-
-
-def get_argparser(description):
-    """Return a parser with the two options that every program of the course has.
-
-    Its help shows every default, its errors are one line.
-    """
-    p = argparse.ArgumentParser(
-        description=description,
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    p.add_argument('--model_fn', default='model.pth', help='the checkpoint')
-    p.add_argument(
-        '--gpu_id',
-        type=number(int, -1),
-        help='accelerator, -1 for the CPU; None takes 0 if there is one',
-    )
-    return p
-
-
-def number(kind, minimum, maximum=2**31 - 1):
-    """Return an argparse type: an int or a float from minimum to maximum."""
-
-    def parse(text):
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not minimum <= value <= maximum:
-            name = 'a whole number' if kind is int else 'a number'
-            raise argparse.ArgumentTypeError(
-                f'expected {name} from {minimum} to {maximum}, got {text!r}'
-            )
-        return value
-
-    return parse
+from guards import InputError, save_figure
 
 
 def set_seed(seed):
-    """Make the run repeatable: one seed, one machine, one result."""
+    """Make a run repeatable: one seed on one machine gives one result."""
     import torch
 
     torch.manual_seed(seed)
@@ -110,104 +33,13 @@ def get_device(gpu_id=None):
     if gpu_id < 0:
         return torch.device('cpu')
     if gpu_id >= n_accelerators:
-        raise InputError(
-            f'--gpu_id {gpu_id}: this machine has {n_accelerators} accelerators, '
-            'numbered from 0; -1 is the CPU'
-        )
+        found = f'this machine has {n_accelerators} accelerators, numbered from 0'
+        raise InputError(f'--gpu_id {gpu_id}: {found}; -1 is the CPU')
     return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
 
 
-def check_model_fn(fn):
-    """Fail before the training, not after it, if fn can't become a checkpoint.
-
-    Makes the folder of fn if there is none.
-
-    Raises:
-        InputError: fn is a folder or a device, ends in .png, as the picture beside
-            the checkpoint will, or stands in a folder that takes no new file.
-    """
-    fn = Path(fn)
-    if fn.suffix == '.png':
-        raise InputError(f'{fn}: expected a name such as model.pth; .png is a picture')
-    try:
-        if fn.exists() and not fn.is_file():
-            raise InputError(f'{fn}: expected a file, found something else')
-        fn.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=fn.parent, prefix=fn.name):
-            return
-    except OSError as error:
-        raise InputError(f'{fn}: can not be written: {error.strerror}') from error
-
-
-def write_file(fn, content):
-    """Write bytes so that at any instant fn is the whole old file or the whole new one.
-
-    Raises:
-        InputError: the file can't be written; what was there before still is.
-    """
-    target = os.path.realpath(fn)
-    if os.path.exists(target) and not os.path.isfile(target):
-        # A device, such as /dev/null, would be gone.
-        raise InputError(f'{fn}: expected a file, found something else')
-    temporary = f'{target}.{os.getpid()}.tmp'
-    try:
-        with open(temporary, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f'{fn}: can not be written: {error.strerror}') from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(temporary)
-
-
-def save_checkpoint(checkpoint, fn):
-    """Save a dict of plain data (tensors, numbers, strings, lists, dicts)."""
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save(checkpoint, buffer)
-    write_file(fn, buffer.getvalue())
-
-
-def load_checkpoint(fn, chapter):
-    """Load what save_checkpoint() has saved, tensors on the CPU.
-
-    Raises:
-        InputError: fn can't be read, holds more than plain data (a pickle may run
-            any code when it is loaded), or is not a checkpoint of this chapter.
-    """
-    import torch
-
-    expected = f'expected a checkpoint of {chapter}'
-    try:
-        with open(fn, 'rb') as file, warnings.catch_warnings():
-            # Of a strange file, torch says in many lines what we say in one.
-            warnings.simplefilter('ignore')
-            checkpoint = torch.load(file, map_location='cpu', weights_only=True)
-            found = str(checkpoint['chapter'])
-    except OSError as error:
-        raise InputError(f'{fn}: {expected}: {error.strerror}') from error
-    except Exception as error:
-        # Damaged bytes raise whatever they happen to hit inside the reader.
-        raise InputError(f'{fn}: {expected}, this is damaged or no such') from error
-
-    if found != chapter:
-        raise InputError(f'{fn}: {expected}, found one of {found!r}')
-    return checkpoint
-
-
-def save_figure(figure, fn):
-    """Save a matplotlib Figure as a PNG; no window is opened."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=150)
-    write_file(fn, buffer.getvalue())
-
-
 def draw_learning_curve(history, fn):
-    """Draw how the losses have fallen, a line for each entry of the history.
+    """Draw the losses of all epochs, a line for each entry of the history.
 
     Arguments:
         history: a dict from a name, such as train_loss, to its value at each epoch.
@@ -221,5 +53,4 @@ def draw_learning_curve(history, fn):
         axes.plot(range(1, len(losses) + 1), losses, label=name)
     axes.set(title='Learning curve', xlabel='epoch', ylabel='loss', yscale='log')
     axes.legend()
-
     save_figure(figure, fn)
