@@ -142,6 +142,7 @@ class Decoder(nn.Module):
             weights: the attention weights.
         """
         # |word_vec| = (n_sentences, n_hypotheses, word_vec_size)
+        # |state.h_tilde| = (n_sentences, n_hypotheses, hidden_size)
         x = torch.cat([word_vec, state.h_tilde], dim=-1).flatten(0, 1).unsqueeze(1)
         # |x| = (n_sentences * n_hypotheses, 1, word_vec_size + hidden_size)
         h, (state.h, state.c) = self.rnn(x, (state.h, state.c))

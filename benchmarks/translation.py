@@ -4,6 +4,7 @@
     python benchmarks/translation.py train --train_fn D/train --lang deen
 
     python benchmarks/translation.py translate t13.pth t12.pth --test_fn D/test
+    python benchmarks/translation.py tricks t13.pth t12.pth --test_fn D/test
 
 train: target tokens a second. Ours is the chapter's own Trainer with its loader, AdamW,
 clipping, label smoothing and metrics. A bare loop gets the same batches as
@@ -11,7 +12,7 @@ tensors that are padded already, and does nothing but forward, cross-entropy, ba
 and Adam:
 
 - 13: nn.Transformer(norm_first=True) with embeddings, sinusoids and a linear layer,
-  causal and padding masks, and logits at all places.
+  causal and padding masks, and logits at all positions.
 - 12: the chapter's own network.
 
 Where Joey NMT is installed (see joey.py), its Transformer is trained on the same
@@ -21,13 +22,17 @@ is printed.
 translate: sentences a second, in batches of 64, beside
 
 - uncached: the search of 13 with a network that keeps nothing from one step to the
-  next, but computes all places of all hypotheses anew.
+  next, but computes all indices of all hypotheses anew.
 - plain: the beam search of a textbook, without a cache, in which all hypotheses of all
   sentences go on until the best of each has ended.
 - marian: MarianMTModel of transformers, of the same sizes, with generate(). It is not
   trained (it is Post-LN, so our weights don't fit), but each of its translations is
   made to end where ours of the same sentence does.
 - joey: Joey NMT with our weights and its own search, if it is installed.
+
+tricks: each piece of fast.py alone, and all together, beside the plain pieces: target
+tokens a second in training (of the chapters of --chapters), and sentences a second of
+each checkpoint. Prints tables in Markdown.
 
 Ours is from text to text. Of the others, no text is decoded. All but the first
 take the sentences as they come, 64 at a time; marian once more in our order, by length.
@@ -130,20 +135,33 @@ class Bare:
         return time.perf_counter() - start
 
 
-class Ours:
-    """A chapter's training, its parts made as its train.main() makes them."""
+class SelectingLoss(nn.CrossEntropyLoss):
+    """torch's loss, for logits that are computed only where there are targets."""
 
-    def __init__(self, chapter, config, loader, vocab_sizes):
+    def forward(self, y_hat, y):
+        return super().forward(y_hat, y[y != self.ignore_index])
+
+
+class Ours:
+    """A chapter's training, its parts made as its train.main() makes them.
+
+    Arguments:
+        pieces: the names of the classes of fast.py to use; None: all.
+    """
+
+    def __init__(self, chapter, config, loader, vocab_sizes, pieces=None):
         model = chapter.model.get_model(vars(config), *vocab_sizes)
-        optimizer = chapter.train.get_optimizer(model, 1e-4, config.weight_decay)
+        crit = nn.CrossEntropyLoss(
+            ignore_index=PAD_ID, label_smoothing=config.label_smoothing
+        )
+        if pieces is None:
+            chapter.fast.speed_up(model, crit)
+        else:
+            use_pieces(chapter, pieces, model, crit)
+        optimizer = chapter.trainer.get_optimizer(model, 1e-4, config.weight_decay)
         self.loader = loader
         self.trainer = chapter.trainer.Trainer(
-            model,
-            nn.CrossEntropyLoss(label_smoothing=config.label_smoothing),
-            optimizer,
-            optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
-            {},
-            {'config': vars(config)},
+            model, crit, optimizer, None, {}, {'config': vars(config)}
         )
 
     def run(self, n_epochs):
@@ -151,6 +169,18 @@ class Ours:
         start = time.perf_counter()
         self.trainer.trainer.run(self.loader, max_epochs=n_epochs)
         return time.perf_counter() - start
+
+
+def use_pieces(chapter, names, model, crit=None):
+    """Use some pieces of fast.py, and leave the others plain."""
+    for part in model.modules():
+        name = type(part).__name__
+        if name in names:
+            part.__class__ = getattr(chapter.fast, name)
+    if 'CrossEntropyLoss' in names:
+        chapter.fast.speed_up(crit)
+    elif crit and type(model).__name__ in names:
+        crit.__class__ = SelectingLoss
 
 
 class Joey:
@@ -197,34 +227,28 @@ def get_data(chapter, arguments, config):
     ]
     loader = home.get_loader(*ids, config, is_train=True)
     del loader.batch_sampler.batches[arguments.n_batches :]
-    return loader, [processor.vocab_size() for processor in subwords]
+    return loader, [len(processor) for processor in subwords]
 
 
-def pad_targets(batch):
-    """Return a batch of the chapters as a textbook has it: all is padded."""
-    x, _, y, places, targets = batch
-    padded = torch.zeros_like(y).flatten()
-    padded[places] = targets
-    return (x, y), padded.view_as(y)
+def split_target(batch):
+    """Return the inputs of a textbook's network, and its targets."""
+    x, _, y = batch
+    return (x, y[:, :-1].contiguous()), y[:, 1:].contiguous()
 
 
-def add_ends(batch):
-    """Return the source, its lengths and the target from its beginning to its end."""
-    x, lengths, y, places, targets = batch
-    padded = torch.zeros(len(y), y.size(1) + 1, dtype=torch.long)
-    padded[:, 0] = BOS_ID
-    padded[places // y.size(1), places % y.size(1) + 1] = targets
-    return x, lengths, padded
+def count_targets(batches):
+    """Return the number of target tokens of some batches."""
+    return sum((batch[2][:, 1:] != PAD_ID).sum().item() for batch in batches)
 
 
 def describe(loader):
     """Return a line on the batches of a loader."""
     batches = list(loader)
-    n_targets = sum(len(batch[4]) for batch in batches)
-    shares = [
-        1 - n / sum(batch[i].numel() for batch in batches)
-        for i, n in ((0, sum(b[1].sum().item() for b in batches)), (2, n_targets))
-    ]
+    n_targets = count_targets(batches)
+    n_sources = sum(lengths.sum().item() for _, lengths, _ in batches)
+    x_size = sum(x.numel() for x, _, _ in batches)
+    y_size = sum(y[:, 1:].numel() for _, _, y in batches)
+    shares = 1 - n_sources / x_size, 1 - n_targets / y_size
     return (
         f'{len(batches)} batches of {n_targets / len(batches):.0f} target tokens; '
         f'padding: source {shares[0]:.1%}, target {shares[1]:.1%}'
@@ -238,7 +262,7 @@ def measure_training(name, arguments, folder):
         config = get_config(chapter, arguments, folder)
         loader, vocab_sizes = get_data(chapter, arguments, config)
         print(f'{name}: {describe(loader)}', flush=True)
-        n_targets = sum(len(batch[4]) for batch in loader)
+        n_targets = count_targets(loader)
         ours = {
             amp: Ours(
                 chapter,
@@ -249,16 +273,19 @@ def measure_training(name, arguments, folder):
             for amp in arguments.amp
         }
         if name == '13_transformer':
-            batches = [pad_targets(batch) for batch in loader]
+            batches = [split_target(batch) for batch in loader]
             network = TextbookTransformer(config, *vocab_sizes)
         else:
-            batches = [(batch[:4], batch[4]) for batch in loader]
+            batches = [
+                ((x, lengths, y[:, :-1]), y[:, 1:].contiguous())
+                for x, lengths, y in loader
+            ]
             network = chapter.model.get_model(vars(config), *vocab_sizes)
         bare = Bare(network)
         joey = None
         if HAS_JOEY and name == '13_transformer':
             joey = Joey(chapter.model.get_model(vars(config), *vocab_sizes), config)
-            joey_batches = [add_ends(batch) for batch in loader]
+            joey_batches = list(loader)
 
         # The first batches are for the caches.
         rows = []
@@ -295,7 +322,7 @@ class Uncached:
     def __init__(self, model):
         self.model = model
 
-    def start(self, x, lengths, n_hypotheses, max_length):
+    def start(self, x, lengths):
         return Prefixes(*self.model.encode(x, lengths))
 
     def step(self, y, state):
@@ -305,11 +332,8 @@ class Uncached:
 
 
 def decode_all(model, y, memory, mask):
-    """Return the logits of what follows on y, all of whose places are computed."""
-    z = model.embed(model.y_embedding, y)
-    for block in model.decoder:
-        z = block(z, memory, mask)
-    return model.generator(model.decoder_norm(z[:, -1]))
+    """Return the logits of what follows on y, all of whose positions are computed."""
+    return model.generator(model.decode(y, memory, mask)[:, -1])
 
 
 @torch.inference_mode()
@@ -331,10 +355,10 @@ def search_plainly(model, x, lengths, beam_size):
         n_tokens = (y != EOS_ID).sum(dim=1) + 1
         penalties = ((5 + n_tokens) / 6).view(len(x), beam_size, 1)
         sums = scores.unsqueeze(-1) + log_p.view(len(x), beam_size, -1)
-        _, places = (sums / penalties).flatten(1).topk(beam_size)
-        scores = sums.flatten(1).gather(1, places)
-        parents = (rows + places // log_p.size(-1)).flatten()
-        y = torch.cat([y[parents], places.view(-1, 1) % log_p.size(-1)], dim=1)
+        _, indices = (sums / penalties).flatten(1).topk(beam_size)
+        scores = sums.flatten(1).gather(1, indices)
+        parents = (rows + indices // log_p.size(-1)).flatten()
+        y = torch.cat([y[parents], indices.view(-1, 1) % log_p.size(-1)], dim=1)
         if (y[::beam_size, -1] == EOS_ID).all():
             break
     return y[::beam_size, 1:]
@@ -410,13 +434,13 @@ def time_batches(translate, ids, lengths, batch_size, is_sorted):
         lengths: of the translations.
         is_sorted: whether sentences of like length go together.
     """
-    places = list(range(len(ids)))
+    indices = list(range(len(ids)))
     if is_sorted:
-        places.sort(key=lambda i: len(ids[i]))
+        indices.sort(key=lambda i: len(ids[i]))
     found = {}
     start = time.perf_counter()
-    for begin in range(0, len(places), batch_size):
-        batch = places[begin : begin + batch_size]
+    for begin in range(0, len(indices), batch_size):
+        batch = indices[begin : begin + batch_size]
         x = nn.utils.rnn.pad_sequence([torch.tensor(ids[i]) for i in batch], True)
         x_lengths, y_lengths = (
             torch.tensor([row[i] for i in batch])
@@ -520,10 +544,78 @@ def measure_translation(model_fn, arguments):
                 )
 
 
+TRAINING_PIECES = ['Transformer', 'Seq2Seq', 'CrossEntropyLoss', 'Dropout']
+SEARCH_PIECES = ['Transformer', 'topk', 'translate_batches']
+
+
+def get_rows(chapter, names):
+    """Return the rows of a table: no piece, each piece that there is, and all."""
+    names = [name for name in names if hasattr(chapter.fast, name)]
+    rows = {'plain': []} | {name: [name] for name in names}
+    return rows | {'all': names}
+
+
+def print_rows(unit, rows):
+    """Print a table of speeds: the medians, and their ratio to that of the first."""
+    print(f'| pieces of fast.py | {unit} | ratio |\n| --- | --: | --: |')
+    speeds = {name: statistics.median(values) for name, values in rows.items()}
+    for name, speed in speeds.items():
+        print(f'| {name} | {speed:.1f} | {speed / speeds["plain"]:.2f} |', flush=True)
+
+
+def measure_training_pieces(name, arguments, folder):
+    """Print the speed of a training with each piece of fast.py."""
+    chapter = load_chapter(name)
+    with importable(chapter):
+        config = get_config(chapter, arguments, folder)
+        loader, vocab_sizes = get_data(chapter, arguments, config)
+        print(f'{name}: {describe(loader)}', flush=True)
+        n_targets = count_targets(loader)
+        ways = {
+            row: Ours(chapter, config, loader, vocab_sizes, pieces)
+            for row, pieces in get_rows(chapter, TRAINING_PIECES).items()
+        }
+        speeds = {row: [] for row in ways}
+        # The first epoch of each is not counted.
+        for n_epochs in range(1, arguments.n_repeats + 2):
+            for row, way in ways.items():
+                seconds = way.run(n_epochs)
+                if n_epochs > 1:
+                    speeds[row].append(n_targets / seconds)
+        print_rows('target tokens/s', speeds)
+
+
+def measure_search_pieces(model_fn, arguments):
+    """Print the speed of a checkpoint's translation with each piece of fast.py."""
+    checkpoint = torch.load(model_fn, weights_only=True)
+    name, lang = checkpoint['chapter'], checkpoint['config']['lang'][:2]
+    text = Path(f'{arguments.test_fn}.{lang}').read_text(encoding='utf-8')
+    lines = text.splitlines()[: arguments.n_sentences]
+    chapter, device = load_chapter(name), torch.device('cpu')
+    with importable(chapter):
+        translators = {}
+        for row, pieces in get_rows(chapter, SEARCH_PIECES).items():
+            translator = chapter.translate.Translator([model_fn], device, False)
+            use_pieces(chapter, pieces, *translator.models)
+            for piece in {'topk', 'translate_batches'} & {*pieces}:
+                setattr(translator, piece, getattr(chapter.fast, piece))
+            translators[row] = translator
+        for beam_size in arguments.beam_sizes:
+            options = ['--beam_size', str(beam_size)]
+            config = chapter.translate.define_argparser().parse_args(options)
+            speeds = {row: [] for row in translators}
+            for _ in range(arguments.n_repeats):
+                for row, translator in translators.items():
+                    seconds, _ = time_text(chapter, translator, lines, config)
+                    speeds[row].append(len(lines) / seconds)
+            print(f'{name}, beam {beam_size}, {len(lines)} sentences')
+            print_rows('sentences/s', speeds)
+
+
 def main():
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('what', choices=['train', 'translate'])
+    parser.add_argument('what', choices=['train', 'translate', 'tricks'])
     parser.add_argument('model_fns', nargs='*', help='checkpoints to translate with')
     parser.add_argument('--train_fn', default=ROOT / '13_transformer/sample/train')
     parser.add_argument('--lang', default='koen')
@@ -545,6 +637,13 @@ def main():
     if arguments.what == 'translate':
         for model_fn in arguments.model_fns:
             measure_translation(model_fn, arguments)
+        return
+    if arguments.what == 'tricks':
+        with tempfile.TemporaryDirectory() as folder:
+            for name in arguments.chapters:
+                measure_training_pieces(name, arguments, folder)
+        for model_fn in arguments.model_fns:
+            measure_search_pieces(model_fn, arguments)
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.chapters:

@@ -140,6 +140,7 @@ class Decoder(nn.Module):
             weights: the attention weights.
         """
         # |word_vec| = (batch_size, 1, word_vec_size)
+        # |state.h_tilde| = (batch_size, 1, hidden_size)
         x = torch.cat([word_vec, state.h_tilde], dim=-1)
         # |x| = (batch_size, 1, word_vec_size + hidden_size)
         h, (state.h, state.c) = self.rnn(x, (state.h, state.c))
