@@ -41,15 +41,12 @@ def answer_questions(vectors, config):
 
     map_words = {}
     for line in read_lines():
-        question = ' '.join(line.split())
-        if not question:
-            print()
-            continue
-        text, words = answer(vectors, question, config.n_best)
-        print(question, text, sep='\t')
-        if len(map_words) < config.n_map_words:
-            map_words |= dict.fromkeys(words)
-    return list(map_words)[: config.n_map_words]
+        question, text, words = ' '.join(line.split()), '', []
+        if question:
+            text, words = answer(vectors, question, config.n_best)
+        print(f'{question}\t{text}' if question else '')
+        map_words |= dict.fromkeys(words[: config.n_map_words - len(map_words)])
+    return list(map_words)
 
 
 def get_map(vectors, words, kind):
@@ -70,9 +67,8 @@ def get_map(vectors, words, kind):
     x = np.stack([vectors.get_vector(word, norm=True) for word in words])
     if kind == 'pca' or len(words) < 5:
         return PCA(n_components=2, svd_solver='full').fit_transform(x)
-    perplexity = min(15, (len(words) - 1) / 3)
-    tsne = TSNE(perplexity=perplexity, init='pca', metric='cosine', random_state=0)
-    return tsne.fit_transform(x)
+    options = {'perplexity': min(15, (len(words) - 1) / 3), 'metric': 'cosine'}
+    return TSNE(**options, init='pca', random_state=0).fit_transform(x)
 
 
 def draw_map(vectors, words, config):
@@ -102,11 +98,10 @@ def main(config):
     from model import evaluate, load_vectors
 
     get_device(config.gpu_id)
-    vectors, words = load_vectors(config.model_fn), []
+    vectors = load_vectors(config.model_fn)
     if config.evaluate:
         evaluate(vectors)
-    else:
-        words = answer_questions(vectors, config)
+    words = [] if config.evaluate else answer_questions(vectors, config)
     draw_map(vectors, words, config)
 
 

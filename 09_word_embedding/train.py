@@ -38,14 +38,12 @@ def add_training_options(parser):
     option = parser.add_argument_group('training').add_argument
     option('--seed', type=number(int, 0), default=0, help='of the random numbers')
     option('--n_epochs', type=number(int, 1), default=30, help='passes over the texts')
-    batch_help = 'words that a thread gets at a time'
-    option('--batch_size', type=number(int, 1), default=10_000, help=batch_help)
-    lr_help = 'learning rate; it falls linearly to 0'
-    option('--lr', type=number(float, 0), default=0.025, help=lr_help)
+    count, rate, threads = number(int, 1), number(float, 0), number(int, 1, 1024)
+    option('--batch_size', type=count, default=10_000, help='words a thread gets')
+    option('--lr', type=rate, default=0.025, help='learning rate; falls linearly to 0')
     verbose_help = '0: silent, 1: a line an epoch, 2: a progress bar too'
     option('--verbose', type=int, choices=[0, 1, 2], default=2, help=verbose_help)
-    workers_help = 'threads; with more than one, no two runs give the same vectors'
-    option('--n_workers', type=number(int, 1, 1024), default=1, help=workers_help)
+    option('--n_workers', type=threads, default=1, help='threads; only 1 is repeatable')
 
 
 def add_model_options(parser):
@@ -57,11 +55,10 @@ def add_model_options(parser):
     option('--word_vec_size', type=size, default=100, help='size of a vector')
     option('--window', type=number(int, 1, 1000), default=5, help='words on each side')
     option('--n_negatives', type=number(int, 1, 1000), default=5, help='noise words')
-    option('--sample', type=share, default=1e-3, help='share of words to subsample')
+    option('--sample', type=share, default=1e-3, help='subsample above this share')
     option('--min_n', type=number(int, 1, 100), default=3, help='letters of an n-gram')
     option('--max_n', type=number(int, 0, 100), default=6, help='0: no n-grams')
-    buckets_help = 'vectors that all n-grams share, by hashing'
-    option('--n_buckets', type=number(int, 1, 10**8), default=50_000, help=buckets_help)
+    option('--n_buckets', type=number(int, 1, 10**8), default=50_000, help='of n-grams')
 
 
 def main(config):

@@ -44,7 +44,6 @@ class Trainer(CallbackAny2Vec):
     def __init__(self, model, examples, device, config):
         self.model = model
         self.examples = [tensor.to(device) for tensor in examples]
-        self.device = device
         self.config = config
         self.history = {'valid_loss': []}
 
@@ -60,7 +59,6 @@ class Trainer(CallbackAny2Vec):
         self.model.train(
             Sentences(sentences, self.config.verbose),
             total_examples=self.model.corpus_count,
-            total_words=self.model.corpus_total_words,
             epochs=self.config.n_epochs,
             callbacks=[self],
         )
@@ -69,9 +67,9 @@ class Trainer(CallbackAny2Vec):
         """Measure the loss, report and save: gensim calls this after each epoch."""
         # A word's input vector is the mean of its own and its n-grams' vectors.
         model.wv.adjust_vectors()
-        matrices = [model.wv.vectors, model.syn1neg]
-        vectors = [torch.from_numpy(matrix).to(self.device) for matrix in matrices]
-        valid_loss = get_loss(*vectors, *self.examples)
+        vectors = map(torch.from_numpy, [model.wv.vectors, model.syn1neg])
+        device = self.examples[0].device
+        valid_loss = get_loss(*(part.to(device) for part in vectors), *self.examples)
         epoch = len(self.history['valid_loss']) + 1
         if not math.isfinite(valid_loss):
             raise InputError(f'loss={valid_loss} in epoch {epoch}: lower --lr')
