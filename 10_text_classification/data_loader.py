@@ -168,7 +168,7 @@ class BucketSampler:
         order = torch.arange(len(batches))
         if self.is_train:
             order = torch.randperm(len(batches), generator=generator)
-        self.batches = [batches[i].tolist() for i in order]
+        self.batches = [batches[i].tolist() for i in order if len(batches[i]) > 0]
 
     def __len__(self):
         return len(self.batches)
@@ -183,9 +183,7 @@ def get_loader(id_lists, y, pad_id, batch_size, is_train, seed=0):
     dataset = TextDataset(id_lists, y, pad_id)
     lengths = torch.tensor([len(ids) for ids in id_lists])
     batches = BucketSampler(lengths, batch_size, is_train, seed)
-    # The loader draws a number for its workers: not from the model's dropout.
-    options = {'collate_fn': dataset.collate, 'generator': torch.Generator()}
-    return DataLoader(dataset, batch_sampler=batches, **options)
+    return DataLoader(dataset, batch_sampler=batches, collate_fn=dataset.collate)
 
 
 def get_loaders(config):

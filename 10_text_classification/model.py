@@ -178,8 +178,8 @@ class PretrainedClassifier(nn.Module):
         return y_hat
 
 
-def get_contributions(model, x, lengths):
-    """Return how much each token contributes to the class with the largest logit.
+def get_contributions(model, x):
+    """Return the logits of a text, and how much each token contributes to the largest.
 
     The contribution is the vector of the token times the gradient of the logit with
     respect to it: to first order, the logit falls by this value if the vector becomes 0
@@ -188,24 +188,19 @@ def get_contributions(model, x, lengths):
     Arguments:
         model: one of the classifiers.
         x: the token ids.
-        lengths: the number of tokens of each text, on the CPU.
-
-    Returns:
-        The logits, and the contributions.
     """
-    # |x| = (batch_size, length)
-    # |lengths| = (batch_size,)
+    # |x| = (1, length)
     vectors = model.embedding(x).detach().requires_grad_()
-    # |vectors| = (batch_size, length, vec_size)
+    # |vectors| = (1, length, vec_size)
     hook = model.embedding.register_forward_hook(lambda *_: vectors)
     # cuDNN has no backward pass for a recurrent network in evaluation mode.
     with torch.backends.cudnn.flags(enabled=False):
-        y_hat = model(x, lengths)
-        # |y_hat| = (batch_size, output_size)
+        y_hat = model(x, torch.tensor([x.size(1)]))
+        # |y_hat| = (1, output_size)
     hook.remove()
-    (gradient,) = torch.autograd.grad(y_hat.amax(dim=-1).sum(), vectors)
+    (gradient,) = torch.autograd.grad(y_hat.max(), vectors)
     contributions = (vectors * gradient).sum(dim=-1)
-    # |contributions| = (batch_size, length)
+    # |contributions| = (1, length)
     return y_hat.detach(), contributions.detach()
 
 

@@ -27,9 +27,7 @@ def define_argparser():
     option('--test_fn', help='labelled texts to score on, instead of stdin')
     option('--top_k', type=number(int, 1), default=1, help='number of labels to print')
     option('--batch_size', type=number(int, 1), default=256, help='texts a step')
-    option(
-        '--figure_fn', help='PNG of the contributions of the words of the first text'
-    )
+    option('--figure_fn', help='PNG of the contributions of the words of a text')
     switch = {'action': argparse.BooleanOptionalAction, 'default': True}
     option('--fast', **switch, help='use fast.py, which gives the same results')
     return p
@@ -50,7 +48,7 @@ class Classifier:
         from subwords import load_tokenizer
 
         checkpoint = load_checkpoint(fn, '10_text_classification')
-        self.fn, self.device, self.config = fn, device, checkpoint['config']
+        self.device, self.config = device, checkpoint['config']
         self.class_names = checkpoint['class_names']
         self.tokenizer = load_tokenizer(checkpoint['tokenizer'])
         self.vocabulary = NGramVocabulary(**checkpoint['vocabulary'])
@@ -58,6 +56,7 @@ class Classifier:
         self.model = get_model(self.config, *sizes)
         self.model.load_state_dict(checkpoint['model'])
         self.model.to(device).eval()
+        self.fn = fn
 
     def encode(self, texts):
         """Return the token ids of each text."""
@@ -190,7 +189,7 @@ def draw_contributions(figure, classifiers, text):
     for axes, classifier in zip(grid.flat, classifiers, strict=True):
         (ids,) = classifier.encode([text])
         x = torch.tensor([ids], device=classifier.device)
-        y_hat, values = get_contributions(classifier.model, x, torch.tensor([len(ids)]))
+        y_hat, values = get_contributions(classifier.model, x)
         label = classifier.class_names[y_hat.argmax().item()]
         colours = ['tab:red' if value < 0 else 'tab:blue' for value in values[0]]
         axes.barh(range(len(ids)), values[0].cpu(), color=colours)

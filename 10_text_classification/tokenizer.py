@@ -20,9 +20,7 @@ class Tokenizer:
     """Splits texts into tokens.
 
     Arguments:
-        kind: space, to split at spaces; character, to split everywhere, so that a space
-            is a token too; or kiwi, to split Korean into morphemes: 재밌었다 becomes
-            재밌 었 다.
+        kind: one of the choices of --tokenizer.
     """
 
     def __init__(self, kind):
@@ -34,7 +32,11 @@ class Tokenizer:
             self.state['version'] = kiwipiepy.__version__
 
     def tokenize(self, texts):
-        """Yield the tokens of each text, a list of strings."""
+        """Yield the tokens of each text, a list of strings.
+
+        Kiwi splits Korean into morphemes: 재밌었다 becomes 재밌 었 다. In characters, a
+        space is a token too.
+        """
         texts = map(refine, texts)
         if self.state['kind'] == 'kiwi':
             for morphemes in self.kiwi.tokenize(texts):

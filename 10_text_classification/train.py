@@ -35,22 +35,18 @@ def define_argparser():
 
 def add_data_options(parser):
     """Add the options of the data."""
-    option, count = parser.add_argument_group('data').add_argument, number(int, 1)
+    option = parser.add_argument_group('data').add_argument
     train_help = 'training texts, one a line: label, tab, text'
     option('--train_fn', default='sample/train.tsv', help=train_help)
-    option('--valid_fn', help='validation texts; None: a share of the training texts')
-    ratio = number(float, 0.01, 0.9)
-    option('--valid_ratio', type=ratio, default=0.1, help='this share')
+    ratio_help = 'share of the training texts to validate on'
+    option('--valid_ratio', type=number(float, 0.01, 0.9), default=0.1, help=ratio_help)
+    option('--valid_fn', help='validation texts, instead of this share')
     kinds = ['kiwi', 'sentencepiece', 'space', 'character']
-    kind_help = (
-        'morphemes, subwords, at spaces, characters; None: kiwi, of cnn character'
-    )
+    kind_help = 'morphemes, subwords, words or characters; None: kiwi, of cnn character'
     option('--tokenizer', choices=kinds, help=kind_help)
     freq_help = 'tokens and n-grams that occur less often are unknown'
-    option('--min_vocab_freq', type=count, default=2, help=freq_help)
-    option(
-        '--max_vocab_size', type=number(int, 3), default=30000, help='tokens at most'
-    )
+    option('--min_vocab_freq', type=number(int, 1), default=2, help=freq_help)
+    option('--max_vocab_size', type=number(int, 3), default=30000, help='maximum size')
     length_help = 'longer texts are truncated to this number of tokens'
     option('--max_length', type=number(int, 3), default=255, help=length_help)
     option('--cache_dir', default='cache', help='folder for the tokens of texts')
@@ -86,13 +82,13 @@ def add_model_options(parser):
     """Add the options of the network."""
     option, size = parser.add_argument_group('model').add_argument, number(int, 1)
     option('--model', choices=['rnn', 'cnn', 'bert'], default='rnn', help='its kind')
-    p_help = 'probability that a feature is set to zero in training, not of bert'
+    p_help = 'probability that a feature is set to zero in training'
     option('--dropout_p', type=number(float, 0, 0.95), default=0.5, help=p_help)
-    option('--word_vec_size', type=size, default=64, help='of rnn and cnn')
+    option('--word_vec_size', type=size, default=64, help='size of a word vector')
+    option('--hidden_size', type=size, default=64, help='of each direction of the LSTM')
+    option('--n_layers', type=size, default=1, help='layers of the LSTM')
     option('--max_n_gram', type=size, help='longest n-grams; None: 2, of cnn 4')
     option('--n_gram_vec_size', type=size, default=32, help='size of their vectors')
-    option('--hidden_size', type=size, default=64, help='of each direction of rnn')
-    option('--n_layers', type=size, default=1, help='layers of rnn')
     windows = {'type': size, 'nargs': '+', 'default': [1, 2, 3, 4]}
     option('--window_sizes', **windows, help='tokens that a filter of cnn reads')
     option('--n_filters', type=size, default=64, help='of cnn, for each window size')

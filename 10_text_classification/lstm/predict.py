@@ -9,7 +9,7 @@ label, its probability and the text, separated by tabs. With --test_fn it prints
 is the true label, a tab and a text.
 """
 
-from guards import get_argparser, load_checkpoint, read_lines, run
+from guards import get_argparser, read_lines, run
 from utils import get_device
 
 
@@ -29,17 +29,18 @@ class Classifier:
     """
 
     def __init__(self, fn, device):
+        from guards import load_checkpoint
         from model import get_model
         from tokenizer import Tokenizer, Vocabulary
 
         checkpoint = load_checkpoint(fn, '10_text_classification/lstm')
-        config, self.class_names = checkpoint['config'], checkpoint['class_names']
-        self.tokenizer = Tokenizer(config['tokenizer'])
+        self.device, self.config = device, checkpoint['config']
+        self.class_names = checkpoint['class_names']
+        self.tokenizer = Tokenizer(self.config['tokenizer'])
         self.vocabulary = Vocabulary(**checkpoint['vocabulary'])
-        self.model = get_model(config, len(self.class_names), self.vocabulary)
+        self.model = get_model(self.config, len(self.class_names), self.vocabulary)
         self.model.load_state_dict(checkpoint['model'])
         self.model.to(device).eval()
-        self.device = device
 
     def encode(self, texts):
         """Return the token ids of each text."""
@@ -65,7 +66,7 @@ class Classifier:
         return p
 
 
-def classify(classifier):
+def classify(classifier, config):
     """Print a line for each line of stdin."""
     lines = list(read_lines())
     texts = [line for line in lines if line.strip()]
@@ -78,15 +79,15 @@ def classify(classifier):
         print(f'{next(answers)}\t{line}' if line.strip() else '')
 
 
-def score(classifier, test_fn):
+def score(classifier, config):
     """Print the scores of the classifier on a file of labelled texts."""
     from sklearn import metrics
 
     from data_loader import get_labels, read_table
 
     class_names = classifier.class_names
-    table = read_table(test_fn)
-    y = get_labels(table, class_names, test_fn)
+    table = read_table(config.test_fn)
+    y = get_labels(table, class_names, config.test_fn)
     y_hat = classifier.predict(classifier.encode(table['text'])).argmax(dim=-1)
     # |y_hat| = (n_texts,)
 
@@ -101,10 +102,8 @@ def score(classifier, test_fn):
 def main(config):
     """Classify or score."""
     classifier = Classifier(config.model_fn, get_device(config.gpu_id))
-    if config.test_fn:
-        score(classifier, config.test_fn)
-    else:
-        classify(classifier)
+    use = score if config.test_fn else classify
+    use(classifier, config)
 
 
 if __name__ == '__main__':

@@ -7,8 +7,7 @@ class Tokenizer:
     """Splits texts into tokens.
 
     Arguments:
-        kind: space, to split at spaces; or kiwi, to split Korean into morphemes:
-            재밌었다 becomes 재밌 었 다.
+        kind: one of the choices of --tokenizer.
     """
 
     def __init__(self, kind):
@@ -19,7 +18,10 @@ class Tokenizer:
             self.kiwi = kiwipiepy.Kiwi()
 
     def tokenize(self, texts):
-        """Yield the tokens of each text, a list of strings."""
+        """Yield the tokens of each text, a list of strings.
+
+        Kiwi splits Korean into morphemes: 재밌었다 becomes 재밌 었 다.
+        """
         if self.kind == 'kiwi':
             for morphemes in self.kiwi.tokenize(texts):
                 yield [morpheme.form for morpheme in morphemes]

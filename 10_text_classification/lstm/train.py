@@ -55,12 +55,12 @@ def add_training_options(parser):
 
 def add_model_options(parser):
     """Add the options of the network."""
-    option = parser.add_argument_group('model').add_argument
+    option, size = parser.add_argument_group('model').add_argument, number(int, 1)
     p_help = 'probability that a feature is set to zero in training'
     option('--dropout_p', type=number(float, 0, 0.95), default=0.5, help=p_help)
-    option('--word_vec_size', type=number(int, 1), default=64, help='of a token')
-    option('--hidden_size', type=number(int, 1), default=64, help='of each direction')
-    option('--n_layers', type=number(int, 1), default=1, help='layers of the LSTM')
+    option('--word_vec_size', type=size, default=64, help='size of a word vector')
+    option('--hidden_size', type=size, default=64, help='of each direction of the LSTM')
+    option('--n_layers', type=size, default=1, help='layers of the LSTM')
 
 
 def main(config):
