@@ -1,12 +1,9 @@
 """Printed characters, distorted at random: the sample to pre-train a backbone on.
 
-    python make_sample.py --figure_fn sample.png --image_size 32
-
 The characters come from the fonts that matplotlib ships. pretrain.py trains on
-draw_batches(), in which no image appears twice. The command above draws 60 of them.
+draw_batches(), in which no image appears twice, and shows some by draw_sample().
 """
 
-import argparse
 import functools
 import re
 import string
@@ -18,7 +15,7 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from torch.nn import functional
 
-from guards import run, save_figure
+from guards import save_figure
 
 # matplotlib's text fonts; its other fonts hold symbols and parts of formulas.
 FONTS = re.compile(
@@ -250,24 +247,3 @@ def draw_sample(image_size, fn):
         axes.imshow(image.squeeze(0), cmap='gray_r', vmin=0, vmax=1)
         axes.axis('off')
     save_figure(figure, fn)
-
-
-def define_argparser():
-    """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        description='Draw a sample of the distorted printed characters.',
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    p.add_argument('--figure_fn', default='sample.png', help='PNG to draw')
-    p.add_argument('--image_size', type=int, default=32, help='pixels of an image')
-    return p
-
-
-def main(config):
-    """Draw some of the characters."""
-    draw_sample(config.image_size, config.figure_fn)
-
-
-if __name__ == '__main__':
-    run(main, define_argparser())

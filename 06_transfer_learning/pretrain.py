@@ -41,9 +41,10 @@ def add_backbone_options(parser):
     families = ['resnet', 'alexnet', 'vgg', 'squeezenet', 'densenet']
     name_help = 'family of the backbone'
     option('--model_name', choices=families, default='resnet', help=name_help)
-    head_help = "replaces the last layer, or all linear ones; None: last for ImageNet's"
-    option('--head', choices=['last', 'linear'], help=head_help)
-    size_help = "height and width; None: 224 for ImageNet's weights, else 32"
+    head_help = 'the new head replaces the last layer, or all linear ones; None: last '
+    imagenet_help = "for ImageNet's weights, else linear"
+    option('--head', choices=['last', 'linear'], help=head_help + imagenet_help)
+    size_help = "of the resized images; None: 224 for ImageNet's weights, else 32"
     option('--image_size', type=number(int, 16, 1024), help=size_help)
     folder_help = "folder of the weights; None: torch's own for ImageNet's, that of "
     option('--weights_dir', help=folder_help + '--model_fn for printed characters')
@@ -83,9 +84,8 @@ def pretrain(fn, config, options=OPTIONS):
         batches = draw_batches(options['batch_size'], size)
         n_steps = max(10, options['n_images'] // options['batch_size'])
         is_shown = config.verbose == 2 and sys.stderr.isatty()
-        accuracy = train_on_stream(
-            model.to(device), batches, n_steps, options['lr'], is_shown
-        )
+        model.to(device)
+        accuracy = train_on_stream(model, batches, n_steps, options['lr'], is_shown)
 
     checkpoint = {'chapter': GLYPHS, 'model_name': config.model_name}
     checkpoint |= {'image_size': size, 'n_channels': 3, 'class_names': CLASSES}

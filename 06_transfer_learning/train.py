@@ -55,7 +55,7 @@ def add_training_options(parser):
     option('--log_dir', help='folder for TensorBoard; None: no log')
     resume_help = 'go on from model.last.pth, with the same options'
     option('--resume', action='store_true', help=resume_help)
-    backbone_help = 'that of the backbone; None: --lr / 10 if it is trained, else --lr'
+    backbone_help = 'of the backbone; None: --lr / 10, or --lr for random weights'
     option('--backbone_lr', type=number(float, 0), help=backbone_help)
     amp_help = 'mixed precision: half the bits where they are enough'
     option('--amp', choices=['off', 'bf16', 'fp16'], default='off', help=amp_help)

@@ -22,9 +22,8 @@ def choose_weights(config):
     is_imagenet = False
     if config.weights_fn:
         # torchvision's files contain nothing but weights.
-        is_imagenet = 'chapter' not in read_weights(
-            config.weights_fn, config.model_name
-        )
+        content = read_weights(config.weights_fn, config.model_name)
+        is_imagenet = 'chapter' not in content
     elif config.pretrained in ('imagenet', 'auto'):
         try:
             config.weights_fn, is_imagenet = download_imagenet(config), True
