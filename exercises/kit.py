@@ -1,0 +1,135 @@
+"""What checks are made of: comparisons that say what differs, and looks inside.
+
+A sentence for a learner is always a pair: English and Korean.
+"""
+
+import contextlib
+import copy
+import io
+from types import SimpleNamespace
+
+
+def get_config(**options):
+    """Return options as the functions of a chapter take them, without messages."""
+    return SimpleNamespace(**{'verbose': 0, **options})
+
+
+def random_tensor(*shape):
+    """Return normal random numbers; the seed is set before each check."""
+    import torch
+
+    return torch.randn(*shape)
+
+
+def first_difference(name, found, expected, tolerance=1e-4):
+    """Say where a tensor first differs from the expected one; None: nowhere.
+
+    Arguments:
+        name: what the tensor is called in the code of the learner.
+        found: what this code returned.
+        expected: a tensor of the right shape with the right values.
+    """
+    import torch
+
+    if not isinstance(found, torch.Tensor):
+        kind = type(found).__name__
+        return (
+            f'{name} should be a tensor, but it is of type {kind}.',
+            f'{name}: 텐서여야 하는데 타입이 {kind}이에요.',
+        )
+    if found.shape != expected.shape:
+        shapes = tuple(found.shape), tuple(expected.shape)
+        return (
+            f'|{name}| is {shapes[0]}, expected {shapes[1]}.',
+            f'|{name}|: shape이 {shapes[0]}인데 {shapes[1]}이어야 해요.',
+        )
+    gap = (found.double() - expected.double()).abs()
+    wrong = ~(gap <= tolerance * (1 + expected.double().abs()))
+    if not wrong.any():
+        return None
+    place = tuple(wrong.nonzero()[0].tolist())
+    values = f'{found[place].item():.4g}', f'{expected[place].item():.4g}'
+    where = f'{name}[{", ".join(map(str, place))}]' if place else name
+    return (
+        f'The shapes agree. The first difference is at {where}: '
+        f'it is {values[0]}, expected {values[1]}.',
+        f'shape은 맞아요. 처음으로 다른 값은 {where}예요. '
+        f'{values[0]}인데 {values[1]}이어야 해요.',
+    )
+
+
+@contextlib.contextmanager
+def recorded(owner, name, result=None):
+    """Replace a method or function in a block; yield the list of its calls.
+
+    Each call is the tuple of its arguments, and returns the result.
+    """
+    calls, original = [], getattr(owner, name)
+
+    def record(*args, **options):
+        calls.append(args)
+        return result
+
+    setattr(owner, name, record)
+    try:
+        yield calls
+    finally:
+        setattr(owner, name, original)
+
+
+def run_program(program, *arguments):
+    """Run the main() of a module with a command line; return what it printed.
+
+    Messages on stderr are dropped. Files go into the current folder, which is a
+    temporary one during a check.
+    """
+    config = program.define_argparser().parse_args([*map(str, arguments)])
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
+        program.main(config)
+    return output.getvalue()
+
+
+def compare_steps(train, x, y, crit, model, n_steps=3):
+    """Compare a training with gradient descent that is written out here.
+
+    Arguments:
+        train: a function of model, optimizer and the number of steps. Each step uses
+            all of x and y.
+        model: the model to begin with; both trainings get a copy of it.
+
+    Returns:
+        None, or what differs after the first step that is wrong.
+    """
+    import torch
+
+    for n in range(1, n_steps + 1):
+        found, expected = copy.deepcopy(model), copy.deepcopy(model)
+        for _ in range(n):
+            parameters = list(expected.parameters())
+            gradients = torch.autograd.grad(crit(expected(x), y), parameters)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
+                parameter.data -= 0.01 * gradient
+        train(found, torch.optim.SGD(found.parameters(), lr=0.01), n)
+        pairs = zip(found.parameters(), expected.parameters(), strict=True)
+        if all(torch.allclose(a, b, atol=1e-5) for a, b in pairs):
+            continue
+        if all(map(torch.equal, found.parameters(), model.parameters())):
+            return (
+                'The parameters do not change. Which gradient does the step use?',
+                '파라미터가 변하지 않아요. step은 어떤 기울기를 쓰나요?',
+            )
+        if n > 1:
+            return (
+                f'{n - 1} step(s) are right, but step {n} is not. '
+                'What is still there from the step before?',
+                f'{n - 1}번째 step까지는 맞지만 {n}번째 step부터 틀려요. '
+                '앞 step에서 무엇이 남아 있나요?',
+            )
+        return (
+            'The first step is already wrong: each parameter should become '
+            'parameter - lr * gradient of the loss.',
+            '첫 step부터 틀려요. 각 파라미터는 '
+            '파라미터 - lr * (손실의 기울기)가 되어야 해요.',
+        )
+    return None
