@@ -2,8 +2,8 @@
 
     python make_sample.py
 
-writes sample.train.tsv and sample.test.tsv, lines of `label<tab>text`. They are put
-together from a few words by chance, and no result on them says anything of real text.
+writes sample.train.tsv and sample.test.tsv, lines of `label<tab>text`. They are random
+combinations of a few words; results on them say nothing about real text.
 """
 
 import random
@@ -11,7 +11,7 @@ import random
 from guards import number, run, write_file
 from utils import get_filter_argparser
 
-# What is chosen from stands between slashes.
+# Slashes separate the alternatives.
 OPENINGS = '///정말 /진짜 /와 /솔직히 /오랜만에 /역시 /아 '
 SUBJECTS = (
     '영화가/스토리가/연기가/배우들이/감독이/결말이/음악이/영상이/대사가/전개가/주인공이/반전이/'
@@ -48,7 +48,7 @@ def define_argparser():
 
     p.add_argument('--n_train', type=number(int, 1), default=3000, help='lines')
     p.add_argument('--n_test', type=number(int, 1), default=300, help='lines')
-    p.add_argument('--seed', type=number(int, 0), default=0, help='of the chance')
+    p.add_argument('--seed', type=number(int, 0), default=0, help='of the random numbers')
     return p
 
 
