@@ -7,11 +7,11 @@ The second command also writes the sample of the program in attention/: the sent
 at most five Korean words.
 
 The sentences are put together from words by a small grammar of both languages, and are
-called a sample everywhere: what a network reaches on them says nothing about real
-translation. They are split by what they combine. Who does what to what in a test
-sentence never stands in a training sentence, in whatever tense, form or place.
+called a sample everywhere: a score on them says nothing about real translation. The
+combination of subject, verb and object of a test sentence never occurs in a training
+sentence, whatever its tense, form or place.
 
-The Korean says all that the English needs to know. What it says beyond that has no
+The Korean contains all that the English needs. Its level of politeness has no
 counterpart: 삽니다 is more polite than 사, and both are "buys".
 """
 
@@ -110,7 +110,7 @@ NOUNS = """
 기자 | reporter | reporters | 명
 """
 
-# What the counters of uncountable things are in English; 세 권 is just "three".
+# The English words for counters of uncountable things; 세 권 is just "three".
 MEASURES = {'잔': 'cup', '병': 'bottle', '그릇': 'bowl', '줄': 'roll', '켤레': 'pair'}
 NUMBERS = """
 한 one | 두 two | 세 three | 네 four | 다섯 five | 여섯 six | 일곱 seven | 여덟 eight |
@@ -146,8 +146,8 @@ PLACES = """
 일본 | in Japan | to Japan
 """
 
-# Korean, English, when it is done, to what, where. What is done often may also be going
-# on; an event has happened or will; an accident has happened.
+# Korean, English, tenses, objects, places. A habit can also be in progress; an event
+# is in the past or in the future; an accident is in the past.
 VERBS = """
 먹다 | eat | often | 빵 사과 수박 달걀 샌드위치 케이크 김밥 비빔밥 라면 냉면 고기 생선 \
 아침 점심 저녁 | 집 학교 회사 식당 공원 호텔
@@ -280,9 +280,9 @@ TIMES = {
 """,
     'progressive': '지금 right now',
 }
-# The times which a clock or a part of the day makes more exact.
+# Times that can be followed by an hour or a part of the day.
 DAYS = ['어제', '그저께', '내일', '모레']
-# What keeps one from doing things, or has been the matter.
+# Reasons for not doing something.
 REASONS = """
 바쁘다 | busy
 피곤하다 | tired
@@ -297,7 +297,7 @@ WEATHER = """
 날씨가 춥다 | the weather is cold
 날씨가 덥다 | the weather is hot
 """
-# As VERBS; somebody gets it.
+# As VERBS, with a receiver.
 GIFTS = """
 주다 | give | event | 꽃 책 소설 선물 시계 모자 가방 우산 사진 표 빵 사과 케이크 |
 보내다 | send | event | 편지 이메일 사진 선물 꽃 책 사과 그림 |
@@ -307,7 +307,7 @@ VEHICLES = """
 버스 by bus | 기차 by train | 택시 by taxi | 지하철 by subway | 자전거 by bicycle |
 비행기 by plane
 """
-# What has its hours, what it does then.
+# Events with a time of day, and their verbs.
 EVENTS = """
 수업 the class | 회의 the meeting | 시험 the exam | 영화 the movie | 경기 the game |
 연극 the play | 음악회 the concert | 회견 the press conference
@@ -388,7 +388,7 @@ class Noun(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """Who does it, and the English pronoun for that."""
+    """A subject, and its English pronoun."""
 
     ko: str
     en: str
@@ -396,7 +396,7 @@ class Subject(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """What is done how often, to what and where."""
+    """A verb with its frequency, its objects and its places."""
 
     ko: str
     en: str
@@ -584,14 +584,14 @@ NOT = {'am': 'am not', 'will': "won't", 'can': "can't"}
 
 
 def with_article(noun):
-    """Return the English phrase for one of a noun, or for some of it."""
+    """Return the English noun with its article, if it has one."""
     if not noun.plural:
         return noun.en
     return ('an ' if noun.en[0] in 'aeiou' else 'a ') + noun.en
 
 
 def inflect(phrase, ending):
-    """Return an English phrase whose first word, a verb, has got an ending."""
+    """Return an English phrase whose first word, a verb, gets an ending."""
     verb, space, rest = phrase.partition(' ')
     is_short = re.fullmatch('[^aeiou]*[aeiou][^aeiouwxy]', verb)
     if ending == 's' and verb == 'have':
@@ -633,14 +633,14 @@ def negate(auxiliary):
 
 
 def get_parts(pronoun, phrase, tense):
-    """Return what stands before and behind the subject of a question: did, buy it."""
+    """Return the parts before and after the subject of a question: did, buy it."""
     if tense == 'progressive':
         phrase = inflect(phrase, 'ing')
     return get_auxiliary(pronoun, tense), phrase
 
 
 def get_predicate(pronoun, phrase, tense, is_negative=False):
-    """Return what an English subject is followed by: buys it, didn't buy it."""
+    """Return the predicate of an English subject: buys it, didn't buy it."""
     auxiliary, phrase = get_parts(pronoun, phrase, tense)
     if is_negative:
         return f'{negate(auxiliary)} {phrase}'
@@ -652,7 +652,7 @@ def get_predicate(pronoun, phrase, tense, is_negative=False):
 
 
 def is_plural(noun):
-    """Return whether even one of them takes a plural verb: glasses are."""
+    """Return whether a noun takes a plural verb even for one piece: glasses are."""
     return noun.en.endswith('s') and not noun.plural and not noun.en.startswith('the ')
 
 
@@ -754,7 +754,7 @@ KOREAN_TENSES = {'could': 'past', 'can': 'present', 'progressive': 'present'}
 
 
 def join(*words):
-    """Return the words that are there, with spaces between them."""
+    """Join words with spaces; empty words are left out."""
     return ' '.join(filter(None, words))
 
 
@@ -827,7 +827,7 @@ def get_adnominal(word, tense):
 
 
 class Author:
-    """Thinks of sentences: draws words, and says the same in both languages.
+    """Writes sentences: draws words, and forms the same sentence in both languages.
 
     Each make_... method returns what a sentence combines, and the sentence.
     """
@@ -864,7 +864,7 @@ class Author:
         return make(self)
 
     def speak(self):
-        """Leave 한다 for 해: in writing nobody is asked for anything."""
+        """Replace 한다 by 해: written style has no requests."""
         self.style = '해' if self.style == '한다' else self.style
 
     # Words

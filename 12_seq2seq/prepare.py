@@ -1,7 +1,7 @@
-"""What the programs that prepare parallel text have in common.
+"""The common functions of the programs that prepare parallel text.
 
-Downloads that go on where they stopped, sentences in one spelling, and a split in which
-no sentence stands on two sides.
+Downloads that continue where they stopped, normalised sentences, and a split in which
+no sentence is in two parts.
 """
 
 import contextlib
@@ -15,15 +15,15 @@ from pathlib import Path
 
 from guards import InputError, log, number
 
-# A group of pairs that share sentences goes to training if it is larger.
+# A larger group of pairs that share sentences always goes to the training part.
 MAX_GROUP_SIZE = 10
 HANGUL = re.compile('[가-힣ㄱ-ㅎㅏ-ㅣ]')
-# An HTML page is no data, whatever its name: the beginnings of gzip's and zip's files.
+# The first bytes of gzip and zip files: some servers send an HTML page instead.
 MAGIC = {'.gz': b'\x1f\x8b', '.zip': b'PK'}
 
 
 def add_split_options(p):
-    """Add how much is split off."""
+    """Add the options of the split."""
     ratio = number(float, 0.0, 0.4)
     p.add_argument(
         '--valid_ratio', type=ratio, default=0.01, help='share of validation pairs'
@@ -32,7 +32,7 @@ def add_split_options(p):
 
 
 def download(url, fn):
-    """Download a file; what an earlier attempt has left is not asked for again.
+    """Download a file; an interrupted download continues where it stopped.
 
     Raises:
         InputError: it can't be had, stops before the end or is something else.
@@ -52,7 +52,7 @@ def download(url, fn):
             headers = {'Range': f'bytes={n_bytes}-', 'User-Agent': 'Mozilla/5.0'}
             with urlopen(Request(url, headers=headers), timeout=30) as response:
                 if response.status != 206:
-                    # The server sends the whole file, whatever it was asked for.
+                    # The server does not know ranges, and sends the whole file.
                     file.truncate(0)
                     n_bytes = 0
                 size = int(response.headers.get('Content-Length') or 0)
@@ -79,7 +79,7 @@ def normalise(text):
     """
     text = unicodedata.normalize('NFC', text)
     text = ''.join(
-        # Cc: control characters; Cf: what is not seen at all; Cs: halves of characters.
+        # Cc: control characters; Cf: invisible characters; Cs: lone surrogates.
         ' ' if kind == 'Cc' else character
         for character in text
         if (kind := unicodedata.category(character)) not in ('Cf', 'Cs')
@@ -88,7 +88,7 @@ def normalise(text):
 
 
 def put_korean_first(source, target):
-    """Return the two sides of a pair, the one that holds Hangul first."""
+    """Return the two sides of a pair, the one that contains Hangul first."""
     is_turned = HANGUL.search(target) and not HANGUL.search(source)
     return (target, source) if is_turned else (source, target)
 
@@ -99,7 +99,7 @@ def get_hash(text):
 
 
 def get_sentence_hash(sentence):
-    """Return the hash of the letters and digits alone: of "Yes!" that of "yes"."""
+    """Return a hash of the letters and digits only: "Yes!" and "yes" have the same."""
     return get_hash(re.sub(r'[\W_]', '', sentence.casefold()) or sentence)
 
 
@@ -120,7 +120,7 @@ def get_groups(hashes):
     edges = np.ones(len(numbers), dtype=bool), (numbers[:, 0], numbers[:, 1])
     graph = coo_array(edges, shape=(len(sentences), len(sentences)))
     n_groups, group_of = connected_components(graph, directed=False)
-    # A sum depends on no order, and what overflows is as good a hash.
+    # A sum does not depend on the order, and may overflow.
     group_hashes = np.zeros(n_groups, dtype=np.uint64)
     np.add.at(group_hashes, group_of, sentences)
     return group_of[numbers[:, 0]], group_hashes
@@ -129,7 +129,7 @@ def get_groups(hashes):
 def assign_parts(hashes, valid_ratio, test_ratio):
     """Return for each pair 0 for training, 1 for validation and 2 for test.
 
-    By the hash of its group, so that it depends on nothing but the sentences.
+    The part depends only on the hash of the pair's group, and so on the sentences.
     """
     import numpy as np
 
@@ -144,9 +144,9 @@ def assign_parts(hashes, valid_ratio, test_ratio):
 
 @contextlib.contextmanager
 def open_to_replace(fns):
-    """Open files to write to, that take the place of `fns` when the block has ended.
+    """Open temporary files, which replace `fns` at the end of the block.
 
-    Whatever happens in the block, what was there before is there until then.
+    If the block fails, the old files stay as they are.
 
     Raises:
         InputError: a file can't be written.
@@ -175,7 +175,7 @@ def open_to_replace(fns):
 
 
 def make_folder(out_dir):
-    """Make a folder if there is none, and fail now if it takes no new file.
+    """Make a folder if there is none, and fail now if it can't be written to.
 
     Raises:
         InputError: it can't be made or written to.
@@ -207,7 +207,7 @@ def write_parts(parts, out_dir, languages):
 
 
 def keep_pairs(pairs, file):
-    """Write what is fit to learn from to a file, a line each: the sides and a tab.
+    """Clean pairs and write them to a file, a line each, with a tab between the sides.
 
     Arguments:
         pairs: an iterable of (sentence, its translation).
@@ -240,7 +240,7 @@ def keep_pairs(pairs, file):
 def split(pairs, config, languages):
     """Clean pairs and write them as OUT_DIR/PART.LANGUAGE, for train, valid and test.
 
-    Two passes, so that no more than a few numbers for each pair are kept in memory.
+    There are two passes, so that only a few numbers of each pair are kept in memory.
 
     Raises:
         InputError: no pair is left.

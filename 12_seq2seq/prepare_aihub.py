@@ -14,8 +14,8 @@ import re
 from guards import InputError, log, run
 from prepare import add_split_options, put_korean_first, split
 
-# How the columns of the two languages are called. Names that tell just which of them is
-# the original stand below those that tell the language.
+# The names of the columns of the two languages. Names that only say which one is the
+# original come after those that name the language.
 COLUMNS = [
     (
         'ko',
@@ -51,7 +51,7 @@ def read_rows(fn):
     try:
         book = load_workbook(fn, read_only=True, data_only=True)
         for sheet in book.worksheets:
-            # What a sheet says about its own size is often wrong.
+            # The size that is stored in a sheet is often wrong.
             sheet.reset_dimensions()
             for row in sheet.iter_rows(values_only=True):
                 yield sheet.title, row
@@ -59,7 +59,7 @@ def read_rows(fn):
     except OSError as error:
         raise InputError(f'{fn}: can not be read: {error.strerror or error}') from error
     except Exception as error:
-        # Damaged bytes raise whatever they happen to hit inside the reader.
+        # Damaged bytes can raise any exception inside the reader.
         raise InputError(f'{fn}: expected an .xlsx file, this is damaged') from error
 
 
@@ -96,7 +96,7 @@ def read_pairs(fn):
                 columns[title] = find_columns(row)
         elif columns[title]:
             source, target = (to_text(row, column) for column in columns[title])
-            # Of a translation from English, 원문 is the English.
+            # In a translation from English, 원문 is the English column.
             yield put_korean_first(source, target)
     for title, header in headers.items():
         found = ', '.join(header)

@@ -17,7 +17,7 @@ from guards import InputError, log, run
 from prepare import download, write_parts
 
 URL = 'https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw'
-# What a part is called there, and how many lines it has.
+# The name of each part in Multi30k, and its number of lines.
 PARTS = {
     'train': ('train', 29000),
     'valid': ('val', 1014),
@@ -55,7 +55,7 @@ def define_argparser():
 
 
 def find_file(folder, name, url):
-    """Return a file of the folder, packed or not, which is downloaded if missing."""
+    """Return a file of the folder, compressed or not; a missing one is downloaded."""
     if (folder / name).exists():
         return folder / name
     fn = folder / f'{name}.gz'

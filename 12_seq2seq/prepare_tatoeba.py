@@ -2,10 +2,10 @@
 
     python prepare_tatoeba.py --out_dir tatoeba
 
-Some thousand sentences that people translated for learners (tatoeba.org, CC BY 2.0 FR),
-as manythings.org packs them; the file grows from month to month, so it has no checksum.
-A file of one's own, with a sentence, a tab and its translation on a line, is read with
---data_fn. No sentence stands on two sides of the split.
+A few thousand sentences translated for learners (tatoeba.org, CC BY 2.0 FR), as
+manythings.org packs them; the file grows from month to month, so it has no checksum.
+A file of your own, with a sentence, a tab and its translation on a line, is read with
+--data_fn. No sentence is in two parts of the split.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def read_text(fn):
     except OSError as error:
         raise InputError(f'{fn}: can not be read: {error.strerror}') from error
     except Exception as error:
-        # Damaged bytes raise whatever they happen to hit inside the reader.
+        # Damaged bytes can raise any exception inside the reader.
         raise InputError(
             f'{fn}: expected a zip file with {MEMBER} in UTF-8: delete it and try again'
         ) from error
@@ -58,7 +58,7 @@ def read_text(fn):
 
 
 def read_pairs(fn):
-    """Yield the pairs of a file, the Korean first, whichever column it stands in.
+    """Yield the pairs of a file, the Korean first, whichever column it is in.
 
     Raises:
         InputError: a line has no tab.

@@ -1,7 +1,7 @@
 """Joey NMT 2.3 with the weights of chapter 13, for translation.py to compare with.
 
-Kreutzer et al. 2019, https://github.com/joeynmt/joeynmt. It wants older packages than
-the course, so it has to have an environment of its own:
+Kreutzer et al. 2019, https://github.com/joeynmt/joeynmt. It needs older packages than
+the course, and so an environment of its own:
 
     python -m venv joey
     joey/bin/pip install joeynmt importlib_metadata transformers pytorch-ignite
@@ -17,7 +17,7 @@ from joeynmt.search import search
 from joeynmt.vocabulary import Vocabulary
 from torch import nn, optim
 
-# The ids of Joey's special tokens, of which the first two have changed places.
+# The ids of Joey's special tokens, of which the first two are swapped.
 UNKNOWN_ID, PAD_ID, BOS_ID, EOS_ID = range(4)
 
 
@@ -66,7 +66,7 @@ def copy_feed_forward(theirs, block):
 
 
 def make_model(ours, options):
-    """Return Joey's Transformer with the weights of ours, so that both say the same.
+    """Return Joey's Transformer with the weights of ours, to compute the same.
 
     Arguments:
         ours: the Transformer of chapter 13.
@@ -115,9 +115,9 @@ def make_batch(x, lengths, y=None):
     """Return a Batch of theirs.
 
     Arguments:
-        x: the source, filled up with 0.
+        x: the source, padded with 0.
         lengths: of the source sentences.
-        y: the target, its beginning and its end included, filled up with 0.
+        y: the target, its beginning and its end included, padded with 0.
     """
     return Batch(
         src=x.masked_fill(x == 0, PAD_ID),

@@ -116,6 +116,15 @@ def exercise_10(chapter, folder):
         )
 
 
+def exercise_lstm(chapter, folder):
+    sample = str(ROOT / '10_text_classification' / 'sample' / 'test.tsv')
+    sizes = ['--word_vec_size', '6', '--hidden_size', '5', '--tokenizer', 'space']
+    run_main(chapter.train, folder, '--n_epochs', '1', '--train_fn', sample, *sizes)
+    run_main(chapter.predict, folder, '--test_fn', sample)
+    with open(sample, encoding='utf-8') as file, mock.patch('sys.stdin', file):
+        run_main(chapter.predict, folder)
+
+
 def exercise_lda(chapter, folder):
     documents_fn = folder / 'documents.txt'
     documents_fn.write_text('Arafat met Hamas\n\nbush fires\n', encoding='utf-8')
@@ -184,6 +193,7 @@ EXERCISES = {
     '07_rnn': exercise_07,
     '08_preprocessing': exercise_08,
     '10_text_classification': exercise_10,
+    '10_text_classification/lstm': exercise_lstm,
     '12_seq2seq': exercise_translation,
     '12_seq2seq/attention': exercise_translation,
     '13_transformer': exercise_translation,
