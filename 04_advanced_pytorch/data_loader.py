@@ -141,7 +141,6 @@ def get_loaders(config):
     """Return the DataLoaders for training and validation."""
     x, y = load_mnist(config.dataset, config.data_dir, is_train=True)
     train_data, valid_data = split_data(x, y, config.valid_ratio, config.seed)
-    return (
-        get_loader(train_data, config.batch_size, is_train=True),
-        get_loader(valid_data, config.batch_size, is_train=False),
-    )
+    train_loader = get_loader(train_data, config.batch_size, is_train=True)
+    valid_loader = get_loader(valid_data, config.batch_size, is_train=False)
+    return train_loader, valid_loader

@@ -187,9 +187,7 @@ def get_loaders(config):
     mean, std = train_data[0].mean().item(), train_data[0].std().item()
 
     normalise = transforms.Normalize([mean], [std])
-    transform = normalise
-    if config.augment:
-        transform = transforms.Compose([augment, normalise])
-    train_loader = get_loader(train_data, config.batch_size, True, transform)
+    steps = transforms.Compose([augment, normalise] if config.augment else [normalise])
+    train_loader = get_loader(train_data, config.batch_size, True, steps)
     valid_loader = get_loader(valid_data, config.batch_size, False, normalise)
     return train_loader, valid_loader, mean, std
