@@ -51,21 +51,6 @@ def get_device(gpu_id=None):
     return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
 
 
-def get_autocast(device, amp):
-    """Return a context in which networks compute in mixed precision.
-
-    Operations that need more precision, such as a softmax, stay in 32 bits.
-
-    Arguments:
-        amp: off, bf16 (the range of a float with 8 bits of precision) or fp16 (11 bits,
-            but nothing above 65,504).
-    """
-    import torch
-
-    dtype = torch.float16 if amp == 'fp16' else torch.bfloat16
-    return torch.autocast(device.type, dtype, enabled=amp != 'off')
-
-
 def draw_learning_curve(history, fn):
     """Draw the losses of all epochs, a line for each entry of the history.
 
@@ -103,15 +88,9 @@ def load_last(config, chapter):
     if 'trainer' not in state:
         found = 'found a model, or a state of an earlier version'
         raise InputError(f'{last_fn}: expected the state of a training, {found}')
-    free = {
-        'model_fn',
-        'gpu_id',
-        'n_epochs',
-        'verbose',
-        'log_dir',
-        'data_dir',
-        'resume',
-    }
+    # The options that may change: they do not change the result, or only its length.
+    free = {'model_fn', 'data_dir', 'log_dir', 'gpu_id'}
+    free |= {'n_epochs', 'verbose', 'resume'}
     for name, value in vars(config).items():
         before = state['config'].get(name)
         if name not in free and value != before:
@@ -133,6 +112,21 @@ def use_korean_font():
     fonts_dir = Path(package.origin).with_name('fonts')
     font_manager.fontManager.addfont(fonts_dir / 'NanumGothic.ttf')
     matplotlib.rcParams['font.family'] = ['DejaVu Sans', 'NanumGothic']
+
+
+def get_autocast(device, amp):
+    """Return a context in which networks compute in mixed precision.
+
+    Operations that need more precision, such as a softmax, stay in 32 bits.
+
+    Arguments:
+        amp: off, bf16 (the range of a float with 8 bits of precision) or fp16 (11 bits,
+            but nothing above 65,504).
+    """
+    import torch
+
+    dtype = torch.float16 if amp == 'fp16' else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=amp != 'off')
 
 
 def batched(values, size):

@@ -22,7 +22,7 @@ is printed.
 translate: sentences a second, in batches of 64, beside
 
 - uncached: the search of 13 with a network that keeps nothing from one step to the
-  next, but computes all indices of all hypotheses anew.
+  next, but computes all positions of all hypotheses anew.
 - plain: the beam search of a textbook, without a cache, in which all hypotheses of all
   sentences go on until the best of each has ended.
 - marian: MarianMTModel of transformers, of the same sizes, with generate(). It is not
@@ -30,13 +30,13 @@ translate: sentences a second, in batches of 64, beside
   made to end where ours of the same sentence does.
 - joey: Joey NMT with our weights and its own search, if it is installed.
 
+Ours is from text to text. The others decode no text. All but the first take
+the sentences in their order, 64 at a time; marian also in our order, by length.
+All take turns, and the medians of the speeds and of the ratios are printed.
+
 tricks: each piece of fast.py alone, and all together, beside the plain pieces: target
 tokens a second in training (of the chapters of --chapters), and sentences a second of
 each checkpoint. Prints tables in Markdown.
-
-Ours is from text to text. Of the others, no text is decoded. All but the first
-take the sentences as they come, 64 at a time; marian once more in our order, by length.
-All take turns, and the medians of the speeds and of the ratios are printed.
 """
 
 import argparse

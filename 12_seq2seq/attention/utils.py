@@ -78,15 +78,9 @@ def load_last(config, chapter):
     if 'trainer' not in state:
         found = 'found a model, or a state of an earlier version'
         raise InputError(f'{last_fn}: expected the state of a training, {found}')
-    free = {
-        'model_fn',
-        'gpu_id',
-        'n_epochs',
-        'verbose',
-        'log_dir',
-        'data_dir',
-        'resume',
-    }
+    # The options that may change: they do not change the result, or only its length.
+    free = {'model_fn', 'data_dir', 'log_dir', 'gpu_id'}
+    free |= {'n_epochs', 'verbose', 'resume'}
     for name, value in vars(config).items():
         before = state['config'].get(name)
         if name not in free and value != before:
