@@ -48,7 +48,7 @@ def define_argparser():
 
     p.add_argument('--n_train', type=number(int, 1), default=3000, help='lines')
     p.add_argument('--n_test', type=number(int, 1), default=300, help='lines')
-    p.add_argument('--seed', type=number(int, 0), default=0, help='of the random numbers')
+    p.add_argument('--seed', type=number(int, 0), default=0, help='random seed')
     return p
 
 

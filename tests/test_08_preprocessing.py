@@ -257,6 +257,49 @@ def test_very_long_words_take_no_long_time(chapter):
     assert model.split_cached.cache_info().currsize == 0
 
 
+def test_long_tokens_are_split_in_parts(chapter, model):
+    """Up to the limit, a token has the pieces of split(); beyond it, its parts have."""
+    limit = model.max_length
+    word = ''.join(random.Random(0).choices('영화가재밌었다', k=limit + 99))
+
+    whole, parts = '▁' + word[: limit - 1], '▁' + word
+
+    assert model.segment([whole]) == model.split(whole)
+    expected = model.split(parts[:limit]) + model.split(parts[limit:])
+    assert model.segment([parts]) == expected
+    assert ''.join(expected) == parts
+
+
+def test_stages_are_models_of_fewer_merges(chapter):
+    texts = chapter.utils.read_column(1, FOLDER / 'sample.test.tsv')
+    words = chapter.trainer.count_words(texts, 'sample.test.tsv')
+    trainer = learn(chapter, words, 120)
+
+    stages = chapter.trainer.get_stages(trainer.get_model(), words, trainer.history)
+
+    assert [name for name, _ in stages[:3]] == ['0 merges', '100 merges', '120 merges']
+    assert len(stages) == 9
+    for first in range(0, 9, 3):
+        lengths = [len(pieces) for _, pieces in stages[first : first + 3]]
+        assert lengths == sorted(lengths, reverse=True)
+        assert len({''.join(pieces) for _, pieces in stages[first : first + 3]}) == 1
+    assert stages[2][1] == trainer.get_model().split(''.join(stages[2][1]))
+
+
+def test_scores_are_those_of_the_pieces(chapter):
+    model = chapter.model.BytePairModel([('▁a', 'b')], ['▁a', 'b'])
+
+    scores = chapter.trainer.evaluate(model, ['ab ab', '', 'abx'], is_raw=True)
+
+    assert scores == {
+        'n_lines': 3,
+        'tokens_per_word': 4 / 3,
+        'characters_per_token': 7 / 4,
+        'unknown': 1 / 4,
+        'round_trip': 1,
+    }
+
+
 def test_cache_is_bounded(chapter):
     model = chapter.model.BytePairModel([], ['a'])
 
@@ -638,6 +681,12 @@ def test_bad_lines(chapter, model_fn, tmp_path, name, content, message):
         run_filter(
             getattr(chapter, name), tmp_path, content, *filter_arguments(name, model_fn)
         )
+
+
+def test_a_bad_line_comes_through_kiwi(chapter, kiwi, tmp_path):
+    content = '좋다\n'.encode() * 50 + b'\xff\n'
+    with pytest.raises(chapter.guards.InputError, match='stdin, line 51: expected UTF'):
+        run_filter(chapter.tokenizer, tmp_path, content)
 
 
 @pytest.mark.parametrize('name', FILTERS)
