@@ -4,12 +4,12 @@
     python benchmarks/epochs.py 02_mnist_tutorial
 
 - ours: the chapter's own Trainer, with its own data pipeline.
-- bare: the barest loop over tensors in memory, with the same model and batch size.
+- bare: the shortest possible loop over tensors in memory, with the same model and batch size.
 - torchvision: the same model fed by torchvision's dataset with ToTensor and Normalize
   through a DataLoader, as the examples of PyTorch do it.
 
-The images are random bytes in MNIST's form, since speed does not depend on what they
-show. The three take turns, and the median of each is printed with its ratio to ours.
+The images are random bytes in the format of MNIST, because speed does not depend on what
+they show. The three take turns, and the median of each is printed with its ratio to ours.
 """
 
 import argparse
@@ -62,18 +62,15 @@ def get_config(chapter, folder):
 def get_model(chapter, config):
     """Build the chapter's default network, the same one each time."""
     torch.manual_seed(0)
-    if hasattr(chapter.model, 'get_model'):
-        return chapter.model.get_model(vars(config), 10)
-    sizes = config.hidden_sizes
-    return chapter.model.FullyConnectedClassifier(784, 10, sizes, config.dropout_p)
+    return chapter.model.get_model(vars(config), 10)
 
 
 def get_tensors(chapter, config):
     """Load the images as the chapter does."""
-    home = (
-        chapter.utils if hasattr(chapter.utils, 'load_mnist') else chapter.data_loader
-    )
-    return home.load_mnist(config.dataset, config.data_dir, is_train=True)
+    home = getattr(chapter, 'data_loader', chapter.utils)
+    x, y = home.load_mnist(config.dataset, config.data_dir, is_train=True)
+    # From 05 on, there is a choice of networks, and images have a channel.
+    return (x.view(-1, 1, 28, 28) if hasattr(config, 'model') else x), y
 
 
 def run_ours(chapter, config, x, y):
@@ -94,7 +91,7 @@ def run_ours(chapter, config, x, y):
 
 
 def run_batches(chapter, config, batches):
-    """Time the barest loop over batches."""
+    """Time the shortest possible loop over batches."""
     model = get_model(chapter, config)
     crit = nn.CrossEntropyLoss()
     optimizer = optim.Adam(model.parameters(), lr=config.lr)
@@ -109,7 +106,7 @@ def run_batches(chapter, config, batches):
 
 
 def run_bare(chapter, config, x, y):
-    """Time the barest loop over tensors in memory."""
+    """Time the shortest possible loop over tensors in memory."""
     indices = torch.randperm(len(x)).split(config.batch_size)
     return run_batches(chapter, config, ((x[i], y[i]) for i in indices))
 
