@@ -4,12 +4,14 @@
     python benchmarks/epochs.py 02_mnist_tutorial
 
 - ours: the chapter's own Trainer, with its own data pipeline.
-- bare: the shortest possible loop over tensors in memory, with the same model and batch size.
+- bare: the shortest possible loop over tensors in memory, with the same model and the
+  same batch size.
 - torchvision: the same model fed by torchvision's dataset with ToTensor and Normalize
   through a DataLoader, as the examples of PyTorch do it.
 
-The images are random bytes in the format of MNIST, because speed does not depend on what
-they show. The three take turns, and the median of each is printed with its ratio to ours.
+The images are random bytes in the format of MNIST, because speed does not depend on
+what they show. The three take turns, and the median of each is printed with its ratio
+to ours.
 """
 
 import argparse
