@@ -21,11 +21,11 @@ class EditError(Exception):
 
 
 class Edit(NamedTuple):
-    """Code of one function that is replaced, as swap(), rewrite() and blank() say."""
+    """Code of one function that is replaced, as the functions below say."""
 
     file: str
     function: str
-    old: str | None  # None: the whole body below the docstring
+    old: str | None  # None: the body below the docstring; '': the whole function
     new: str | None  # None: the shape comments of the body, and an exception
 
 
@@ -36,8 +36,8 @@ def swap(file, function, old, new):
         file: such as 'trainer.py'.
         function: such as 'Trainer._train'; '' is the module itself.
         old: statements that follow one another, or one expression. Layout and comments
-            do not count, and `...` stands for any expression, or, on a line of its own,
-            for any statements. This code must occur exactly once.
+            do not count, and `...` stands for any expression, any arguments or, on a
+            line of its own, any statements. This code must occur exactly once.
         new: the code in its place; '' removes statements.
     """
     return Edit(file, function, dedent(old).strip(), dedent(new).strip('\n'))
@@ -51,6 +51,11 @@ def rewrite(file, function, new):
 def blank(file, function):
     """Return the edit that empties a function; docstring and shape comments stay."""
     return Edit(file, function, None, None)
+
+
+def redefine(file, function, new):
+    """Return the edit that replaces a whole function, its head and docstring too."""
+    return Edit(file, function, '', dedent(new).strip('\n'))
 
 
 def apply_edits(sources, edits):
@@ -83,7 +88,7 @@ def apply_edit(source, edit):
     if edit.old is None:
         return replace_body(source, function, edit)
 
-    nodes = find_code(function, edit)
+    nodes = find_code(function, edit) if edit.old else [function]
     if isinstance(nodes[0], ast.stmt):
         first = min(part.lineno for part in [nodes[0], *decorators(nodes[0])])
         return replace_lines(source, first - 1, nodes[-1].end_lineno, edit.new)
@@ -148,7 +153,7 @@ def is_match(pattern, node):
             return False
         if not pattern:
             return not node
-        if is_wildcard(pattern[0]) and isinstance(pattern[0], ast.stmt):
+        if is_wildcard(pattern[0]):
             rests = (node[start:] for start in range(len(node) + 1))
             return any(is_match(pattern[1:], rest) for rest in rests)
         is_first = bool(node) and is_match(pattern[0], node[0])

@@ -83,9 +83,13 @@ def run_program(program, *arguments):
     Messages on stderr are dropped. Files go into the current folder, which is a
     temporary one during a check.
     """
-    config = program.define_argparser().parse_args([*map(str, arguments)])
-    output = io.StringIO()
+    words, output = [*map(str, arguments)], io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            config = program.define_argparser().parse_args(words)
+        except SystemExit as error:
+            name = f'{program.__name__}.py'
+            raise ValueError(f'{name} refuses {" ".join(words)}') from error
         program.main(config)
     return output.getvalue()
 
@@ -133,3 +137,22 @@ def compare_steps(train, x, y, crit, model, n_steps=3):
             '파라미터 - lr * (손실의 기울기)가 되어야 해요.',
         )
     return None
+
+
+def compare_models(expected_class, found_class, arguments, *inputs):
+    """Compare two classes of models that get the same weights and the same inputs.
+
+    Arguments:
+        expected_class, found_class: that of chapter.original, and that of the learner.
+        arguments: a dict of what both are built with.
+
+    Returns:
+        None, or the first difference of what they return.
+    """
+    import torch
+
+    expected, found = expected_class(**arguments), found_class(**arguments)
+    expected.load_state_dict(found.state_dict())
+    with torch.no_grad():
+        outputs = found.eval()(*inputs), expected.eval()(*inputs)
+    return first_difference('y_hat', *outputs)

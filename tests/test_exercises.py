@@ -98,7 +98,7 @@ def examine(exercise, changes, folder):
 @pytest.mark.parametrize('name', WITH_FOLDER)
 def test_check_tells_right_from_wrong(name, work):
     exercise = ALL[name]
-    begin = time.monotonic()
+    begin = time.process_time()
     answers = {'given': exercise.edit, 'solution': exercise.solution}
     answers |= {f'wrong {i}': wrong for i, wrong in enumerate(exercise.wrong)}
     found = {
@@ -115,7 +115,7 @@ def test_check_tells_right_from_wrong(name, work):
         assert '\n' not in english + korean
     texts = [*map(sources_of, (work / key for key in answers))]
     assert all(texts.count(text) == 1 for text in texts), 'two answers are the same'
-    assert (time.monotonic() - begin) / len(answers) < 5
+    assert (time.process_time() - begin) / len(answers) < 3
 
 
 def sources_of(folder):
@@ -164,7 +164,7 @@ def test_symptom_is_really_seen(name, work):
 
 
 def is_similar(line, found):
-    """Return whether two lines differ in nothing but their numbers, and these little."""
+    """Return whether two lines differ in their numbers alone, and these a little."""
     if NUMBER.sub('', line) != NUMBER.sub('', found):
         return False
     pairs = zip(NUMBER.findall(line), NUMBER.findall(found), strict=True)
