@@ -1,8 +1,8 @@
 """The data: the texts of a file become sentences, lists of words; some are held out."""
 
 import re
-import textwrap
 from collections import Counter
+from textwrap import wrap
 
 import torch
 
@@ -33,8 +33,7 @@ def tokenize_korean(lines):
     # characters (SH) and numbers (SN).
     kiwi, words = Kiwi(), {'SL', 'SH', 'SN'}
     # The time and memory of Kiwi grow with the length of a text.
-    parts = (part for line in lines for part in textwrap.wrap(line, 500))
-    for tokens in kiwi.tokenize(parts):
+    for tokens in kiwi.tokenize(part for line in lines for part in wrap(line, 500)):
         tokens = [
             token for token in tokens if token.tag[0] != 'S' or token.tag in words
         ]

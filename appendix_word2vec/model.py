@@ -289,6 +289,5 @@ def evaluate(vectors):
     # Questions such as: what is to Greece as Bern is to Switzerland?
     fn = datapath('questions-words.txt')
     accuracy, (*_, total) = vectors.evaluate_word_analogies(fn)
-    n_questions = len(total['correct']) + len(total['incorrect'])
-    print(f'questions_words_n_questions: {n_questions}')
-    print(f'questions_words_accuracy: {accuracy:.4f}')
+    n = len(total['correct']) + len(total['incorrect'])
+    print(f'questions_words_n_questions: {n}\nquestions_words_accuracy: {accuracy:.4f}')

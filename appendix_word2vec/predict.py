@@ -45,9 +45,8 @@ def answer_questions(vectors, config):
         if question:
             text, words = answer(vectors, question, config.n_best)
         print(f'{question}\t{text}' if question else '')
-        if len(map_words) < config.n_map_words:
-            map_words |= dict.fromkeys(words)
-    return list(map_words)[: config.n_map_words]
+        map_words |= dict.fromkeys(words[: config.n_map_words - len(map_words)])
+    return list(map_words)
 
 
 def get_map(vectors, words, kind):
@@ -68,9 +67,8 @@ def get_map(vectors, words, kind):
     x = np.stack([vectors.get_vector(word, norm=True) for word in words])
     if kind == 'pca' or len(words) < 5:
         return PCA(n_components=2, svd_solver='full').fit_transform(x)
-    perplexity = min(15, (len(words) - 1) / 3)
-    tsne = TSNE(perplexity=perplexity, init='pca', metric='cosine', random_state=0)
-    return tsne.fit_transform(x)
+    options = {'perplexity': min(15, (len(words) - 1) / 3), 'metric': 'cosine'}
+    return TSNE(**options, init='pca', random_state=0).fit_transform(x)
 
 
 def draw_map(vectors, words, config):
