@@ -95,7 +95,7 @@ class TransferClassifier(nn.Module):
         self.backbone.load_state_dict({name: weights[name] for name in own_weights})
 
     def forward(self, x):
-        """Return the logits of a batch of images, or of features computed before."""
+        """Return the logits of a batch of images, or of features from fast.py."""
         features = x if x.dim() == 2 else self.backbone(x)
         # |features| = (batch_size, n_features)
         y_hat = self.head(features)

@@ -97,18 +97,15 @@ def main(config):
     if config.dataset != 'folder':
         config.dataset = find_dataset(config.dataset, config.data_dir)
     state = load_last(config, '06_transfer_learning') if config.resume else None
-    if not state:
-        choose_weights(config)
-    train_loader, valid_loader, facts = get_loaders(config)
-    log(f'{config.dataset}: {len(train_loader.dataset)} images to train on')
+    choose_weights(config, state)
+    *loaders, facts = get_loaders(config)
+    log(f'{config.dataset}: {len(loaders[0].dataset)} images to train on')
 
-    # Model, criterion and optimizer
+    # Model, criterion and optimizer: a fused one updates all parameters in one loop
     model = get_model(vars(config), len(facts['class_names'])).to(device)
-    if not state:
-        load_weights(model, config)
+    load_weights(model, config, state)
     log(f'{config.model_name}: {count_parameters(model)} parameters to train')
     crit = nn.CrossEntropyLoss()
-    # One loop over all parameters, instead of several over each: much faster.
     optimizer = optim.Adam(get_parameter_groups(model, config), fused=True)
 
     # Trainer
@@ -118,10 +115,9 @@ def main(config):
     if state:
         trainer.load_state_dict(state)
     if config.fast and config.freeze and not config.augment:
-        loaders = reuse_features(trainer, (train_loader, valid_loader))
-        train_loader, valid_loader = loaders
+        loaders = reuse_features(trainer, loaders)
     try:
-        trainer.train(train_loader, valid_loader)
+        trainer.train(*loaders)
     except KeyboardInterrupt:
         log('to go on, give the same command with --resume')
         raise

@@ -10,15 +10,20 @@ from guards import InputError, input_errors, log
 from pretrain import GLYPHS, get_glyphs_fn, pretrain
 
 
-def choose_weights(config):
+def choose_weights(config, state=None):
     """Choose the file of the weights, and the options that depend on it.
 
     Sets weights_fn (None means random weights), and sets image_size and head if they
     are None. A file of printed characters need not exist yet: load_weights() makes it.
 
+    Arguments:
+        state: that of a training to resume, which has all of this already, or None.
+
     Raises:
         InputError: the weights can't be read or downloaded.
     """
+    if state:
+        return
     is_imagenet = False
     if config.weights_fn:
         # torchvision's files contain nothing but weights.
@@ -38,13 +43,18 @@ def choose_weights(config):
         config.weights_fn = get_glyphs_fn(config)
 
 
-def load_weights(model, config):
+def load_weights(model, config, state=None):
     """Give a model the weights that choose_weights() has chosen, and say which.
+
+    Arguments:
+        state: that of a training to resume, which has all weights already, or None.
 
     Raises:
         InputError: they are those of another network, or of another image size.
     """
     fn, name = config.weights_fn, config.model_name
+    if state:
+        return
     if not fn:
         log('weights: random')
         return
