@@ -8,12 +8,14 @@ import contextlib
 import importlib
 import importlib.util
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,8 @@ from typing import NamedTuple
 from exercises.catalogue import ROOT, Exercise
 from exercises.messages import in_all_languages
 
-TIME_LIMIT = 15  # seconds
+TIME_LIMIT = 15  # seconds of one core, which a busy machine does not change
+PATIENCE = 60  # seconds on the clock, for code that only waits
 OUTPUT_LIMIT = 1_000_000  # bytes
 MEMORY_LIMIT = 8 * 2**30  # bytes
 
@@ -128,12 +131,22 @@ def explain(error, folder, names):
     return in_all_languages(kinds.get(type(error), 'error_in_file'), **values)
 
 
-def main(exercise_folder, folder, result_fn):
-    """Check an exercise, and write the sentences as JSON: this is the process."""
+def set_limits(time_limit):
+    """Limit the memory, and the time from now on; Windows has no such limits."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
+        end = math.ceil(time.process_time()) + time_limit
+        resource.setrlimit(resource.RLIMIT_CPU, (end, end + 5))
+
+
+def main(exercise_folder, folder, result_fn, time_limit):
+    """Check an exercise, and write the sentences as JSON: this is the process."""
+    import torch  # noqa: F401, because the time for this import is not the learner's
+
+    set_limits(int(time_limit))
     sentences = examine(Exercise(exercise_folder), Path(folder))
     Path(result_fn).write_text(json.dumps(sentences), encoding='utf-8')
 
@@ -176,7 +189,7 @@ def check(exercise, folder, time_limit=TIME_LIMIT):
 
     with tempfile.TemporaryDirectory() as temporary:
         result_fn = Path(temporary) / 'result.json'
-        arguments = [exercise.folder, folder.resolve(), result_fn]
+        arguments = [exercise.folder, folder.resolve(), result_fn, time_limit]
         process = subprocess.Popen(
             [sys.executable, '-m', 'exercises.checking', *map(str, arguments)],
             # Whatever a check writes goes into the temporary folder.
@@ -188,20 +201,22 @@ def check(exercise, folder, time_limit=TIME_LIMIT):
             # Ctrl-C comes to this process alone, which then stops that one.
             start_new_session=True,
         )
-        output, key = Output(process), None
+        output, key, seconds = Output(process), None, time_limit
         try:
-            process.wait(time_limit)
+            process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
-            key = 'time_limit'
+            key, seconds = 'time_limit', PATIENCE
         finally:
             kill(process)
             process.wait()
             output.thread.join(timeout=5)
         text = output.text.decode('utf-8', 'replace')
+        if process.returncode == -getattr(signal, 'SIGXCPU', 1 << 16):
+            key = 'time_limit'
         if output.size > OUTPUT_LIMIT:
             key = 'output_limit'
         if key:
-            return Verdict(in_all_languages(key, seconds=time_limit), text)
+            return Verdict(in_all_languages(key, seconds=seconds), text)
         if not result_fn.exists():
             status = process.returncode
             return Verdict(in_all_languages('no_result', status=status), text)

@@ -33,6 +33,8 @@ CONSOLE = re.compile(r'^```console\n(.*?)^```', re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r'-?\d+\.?\d*(?:e-?\d+)?')
 # The shortest exercise with a function to write.
 FIRST = '01_training_loop'
+# The check that takes least.
+QUICK = '02_get_layers'
 
 
 def load_program():
@@ -496,27 +498,25 @@ def test_deleted_file_and_folder(learner, work, monkeypatch):
 
 @pytest.fixture(scope='module')
 def solved(tmp_path_factory):
-    """A folder with the solution of the first exercise."""
-    folder = tmp_path_factory.mktemp('solved') / FIRST
-    workspace.build(ALL[FIRST], ALL[FIRST].solution, folder)
+    """A folder with the solution of an exercise."""
+    folder = tmp_path_factory.mktemp('solved') / QUICK
+    workspace.build(ALL[QUICK], ALL[QUICK].solution, folder)
     return folder
 
 
-def break_trainer(solved, tmp_path, line):
-    """Copy the solved exercise, with a line at the beginning of its trainer.py."""
-    folder = tmp_path / FIRST
+def break_model(solved, tmp_path, line):
+    """Copy the solved exercise, with a line at the beginning of its model.py."""
+    folder = tmp_path / QUICK
     workspace.shutil.copytree(solved, folder)
-    source = (folder / 'trainer.py').read_text('utf-8')
-    (folder / 'trainer.py').write_text(f'{line}\n{source}', 'utf-8')
+    source = (folder / 'model.py').read_text('utf-8')
+    (folder / 'model.py').write_text(f'{line}\n{source}', 'utf-8')
     return folder
 
 
 def test_a_process_of_its_own_says_the_same(solved, tmp_path):
-    folder = break_trainer(solved, tmp_path, "print('안녕')")
-    begin = time.monotonic()
+    folder = break_model(solved, tmp_path, "print('안녕')")
 
-    assert checking.check(ALL[FIRST], folder) == (None, '안녕\n')
-    assert time.monotonic() - begin < checking.TIME_LIMIT
+    assert checking.check(ALL[QUICK], folder) == (None, '안녕\n')
     # In kilobytes, of the largest process so far.
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1_000_000
 
@@ -524,34 +524,31 @@ def test_a_process_of_its_own_says_the_same(solved, tmp_path):
 @pytest.mark.parametrize(
     ('line', 'message'),
     [
-        ('while True: pass', 'your code did not finish within 8 seconds'),
+        ('while True: pass', 'your code did not finish within 2 seconds'),
         ("while True: print('again')", 'your code printed more than a million'),
         ('import os; os._exit(3)', 'ended by itself, with exit status 3'),
         ('x = []\nwhile True: x.append(bytes(2 ** 28))', 'MemoryError'),
     ],
 )
 def test_what_does_not_end_is_stopped(solved, tmp_path, line, message):
-    folder = break_trainer(solved, tmp_path, line)
-    begin = time.monotonic()
-
-    verdict = checking.check(ALL[FIRST], folder, time_limit=8)
+    folder = break_model(solved, tmp_path, line)
+    verdict = checking.check(ALL[QUICK], folder, time_limit=2)
 
     assert message in verdict.sentences[0]
     assert len(verdict.output) <= 10_000
-    assert time.monotonic() - begin < 15
 
 
 def test_ctrl_c_stops_the_check_and_its_process(solved, tmp_path):
     """Work and progress are what they were."""
     process_fn = tmp_path / 'process'
     line = f"import os; open({str(process_fn)!r}, 'w').write(str(os.getpid()))"
-    folder = break_trainer(solved, tmp_path, f'{line}\nwhile True: pass')
+    folder = break_model(solved, tmp_path, f'{line}\nwhile True: pass')
     code = (
         'import program, sys\n'
         'from pathlib import Path\n'
         'from exercises import progress\n'
         f'progress.WORK = Path({str(tmp_path)!r})\n'
-        f"sys.exit(program.main(['check', {FIRST!r}, '--lang', 'en']))\n"
+        f"sys.exit(program.main(['check', {QUICK!r}, '--lang', 'en']))\n"
     )
     (tmp_path / 'program.py').write_text((ROOT / 'exercises.py').read_text('utf-8'))
     before = sources_of(folder)
@@ -577,8 +574,8 @@ def test_ctrl_c_stops_the_check_and_its_process(solved, tmp_path):
 
 
 def wait_for(is_there):
-    """Wait until something is true, for a minute at most."""
-    end = time.monotonic() + 60
+    """Wait until something is true, for two minutes at most."""
+    end = time.monotonic() + 120
     while not is_there():
         assert time.monotonic() < end
         time.sleep(0.02)
