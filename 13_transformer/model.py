@@ -474,3 +474,9 @@ def get_model(config, x_vocab_size, y_vocab_size):
         is_joint=config['joint'],
         is_tied=config['tied'],
     )
+
+
+def get_criteria(label_smoothing, pad_id=0):
+    """Return the loss of the training, and the one of the perplexity: not smoothed."""
+    smooth = nn.CrossEntropyLoss(ignore_index=pad_id, label_smoothing=label_smoothing)
+    return smooth, nn.CrossEntropyLoss(ignore_index=pad_id)

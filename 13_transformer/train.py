@@ -9,7 +9,6 @@ trainer, save.
 """
 
 import argparse
-import math
 import re
 import shutil
 from pathlib import Path
@@ -129,13 +128,10 @@ def compile_model(model, device):
 
 def main(config):
     """Train and save the best model."""
-    from ignite.metrics import Loss, MetricsLambda
-    from torch import nn
-
-    from data_loader import PAD_ID, count_targets, get_loaders
+    from data_loader import get_loaders
     from fast import speed_up
-    from model import get_model
-    from trainer import InverseSquareRoot, Trainer, get_optimizer
+    from model import get_criteria, get_model
+    from trainer import InverseSquareRoot, Trainer, get_optimizer, get_perplexity
 
     check_model_fn(config.model_fn)
     set_seed(config.seed)
@@ -147,10 +143,7 @@ def main(config):
 
     # Model, criterion and optimizer
     model = get_model(vars(config), len(x_subwords), len(y_subwords)).to(device)
-    cross_entropy = nn.CrossEntropyLoss(ignore_index=PAD_ID)
-    crit = nn.CrossEntropyLoss(
-        ignore_index=PAD_ID, label_smoothing=config.label_smoothing
-    )
+    crit, cross_entropy = get_criteria(config.label_smoothing)
     if config.fast:
         speed_up(model, crit, cross_entropy)
     if config.compile:
@@ -166,8 +159,7 @@ def main(config):
         'x_subwords': to_tensor(x_subwords.serialized_model_proto()),
         'y_subwords': to_tensor(y_subwords.serialized_model_proto()),
     }
-    valid_loss = Loss(cross_entropy, batch_size=count_targets, device=device)
-    metrics = {'perplexity': MetricsLambda(math.exp, valid_loss)}
+    metrics = {'perplexity': get_perplexity(cross_entropy, device)}
     trainer = Trainer(model, crit, optimizer, scheduler, metrics, checkpoint)
     state = load_last(config, checkpoint['chapter']) if config.resume else None
     if state:

@@ -8,7 +8,6 @@ trainer, save.
 """
 
 import argparse
-import math
 import re
 from pathlib import Path
 
@@ -84,12 +83,11 @@ def even_number(text):
 
 def main(config):
     """Train and save the best model."""
-    from ignite.metrics import Loss, MetricsLambda
     from torch import nn, optim
 
-    from data_loader import PAD_ID, count_targets, get_loaders
+    from data_loader import PAD_ID, get_loaders
     from model import get_model
-    from trainer import Trainer
+    from trainer import Trainer, get_perplexity
 
     check_model_fn(config.model_fn)
     set_seed(config.seed)
@@ -111,8 +109,7 @@ def main(config):
         'x_subwords': to_tensor(x_subwords.serialized_model_proto()),
         'y_subwords': to_tensor(y_subwords.serialized_model_proto()),
     }
-    valid_loss = Loss(crit, batch_size=count_targets, device=device)
-    metrics = {'perplexity': MetricsLambda(math.exp, valid_loss)}
+    metrics = {'perplexity': get_perplexity(crit, device)}
     trainer = Trainer(model, crit, optimizer, metrics, checkpoint)
     state = load_last(config, checkpoint['chapter']) if config.resume else None
     if state:

@@ -115,7 +115,7 @@ class Translator:
         return x_pieces, y_pieces, weights[0].cpu().numpy()
 
 
-def print_score(hypotheses, ref_fn):
+def print_scores(hypotheses, config):
     """Print BLEU of the translations, by sacreBLEU (Post 2018).
 
     Raises:
@@ -123,12 +123,13 @@ def print_score(hypotheses, ref_fn):
     """
     from sacrebleu.metrics import BLEU
 
-    references = list(read_lines(ref_fn))
+    references = list(read_lines(config.ref_fn))
     if len(references) != len(hypotheses):
         expected = f'expected {len(hypotheses)} lines, as many as were translated'
-        raise InputError(f'{ref_fn}: {expected}, found {len(references)}')
+        raise InputError(f'{config.ref_fn}: {expected}, found {len(references)}')
     metric = BLEU()
-    log(f'bleu: {metric.corpus_score(hypotheses, [references]).score:.2f}')
+    score = metric.corpus_score(hypotheses, [references]).score
+    log(f'bleu: {score:.2f}')
     log(f'bleu_signature: {metric.get_signature()}')
 
 
@@ -172,7 +173,7 @@ def main(config):
     for hypothesis in hypotheses:
         print(hypothesis)
     if config.ref_fn:
-        print_score(hypotheses, config.ref_fn)
+        print_scores(hypotheses, config)
     if config.attention_fn and indices:
         i = indices[0]
         draw(translator, ids[i], translations[i], config.attention_fn)
