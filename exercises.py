@@ -328,6 +328,10 @@ def main(arguments):
     except progress.ProgressError as error:
         print(learner.say('broken_progress', error=error), file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # The reader of our output has gone, as in `python exercises.py list | head`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ExerciseError, EditError, OSError) as error:
         print(learner.say('error', error=error), file=sys.stderr)
         return 2

@@ -205,8 +205,8 @@ MESSAGES = {
         '이 텐서를 만드는 줄을 보세요: `{code}`',
     ),
     'shape_known': (
-        'In this line, {known}.',
-        '이 줄에서 {known}.',
+        'Known in this line: {known}.',
+        '이 줄에 나오는 shape: {known}.',
     ),
     'shape_left': (
         '{n_right} of {total} are answered. Go on: python exercises.py check {name}',
