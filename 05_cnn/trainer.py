@@ -138,8 +138,8 @@ class Trainer:
     def _attach_handlers(self, valid_loader):
         """Attach what happens at the events of the training, in the order of calls.
 
-        An epoch is reported before it is saved, because a saved epoch is not run again.
-        The best model is saved before the last state, which contains its score.
+        The best model is saved before the last state, which contains its score. An
+        epoch is reported before its state is saved, because it is not run again then.
         """
         # Exceptions are reported by run(), in guards.py.
         for logger in (logging.getLogger('ignite'), self.early_stopping.logger):
@@ -154,13 +154,12 @@ class Trainer:
 
         attach(Events.EPOCH_COMPLETED, self._validate, valid_loader)
         attach(Events.EPOCH_COMPLETED, self.early_stopping)
-        if config['verbose'] > 0:
-            attach(Events.EPOCH_COMPLETED, self._report)
+        attach(Events.EPOCH_COMPLETED, self.best)
+        attach(Events.EPOCH_COMPLETED, self._report)
         if config['log_dir']:
             first_step = self.trainer.state.epoch + 1
             logger = TensorboardLogger(config['log_dir'], purge_step=first_step)
             logger.attach(self.trainer, self._log_scalars, Events.EPOCH_COMPLETED)
-        attach(Events.EPOCH_COMPLETED, self.best)
         attach(Events.EPOCH_COMPLETED, self.last)
 
     def _start_epoch(self, engine):
@@ -190,14 +189,15 @@ class Trainer:
         self._check_loss(metrics['train_loss'] + metrics['valid_loss'])
         norms = self._get_norms(engine.state.output)
         metrics |= {name: norms[name] for name in ('|param|', '|grad|')}
-        for name, losses in self.history.items():
-            losses.append(metrics[name])
 
     def _report(self, engine):
-        """Print one line for an epoch."""
+        """Add the losses of an epoch to the history, and print one line."""
         state, metrics = engine.state, engine.state.metrics
-        values = ' '.join(f'{name}={value:.4f}' for name, value in metrics.items())
-        log(f'epoch {state.epoch}/{state.max_epochs}: {values}')
+        for name, losses in state.history.items():
+            losses.append(metrics[name])
+        if self.config['verbose'] > 0:
+            values = ' '.join(f'{name}={value:.4f}' for name, value in metrics.items())
+            log(f'epoch {state.epoch}/{state.max_epochs}: {values}')
 
     def _log_scalars(self, engine, logger, event_name):
         """Write the metrics of an epoch for TensorBoard."""

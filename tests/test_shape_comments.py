@@ -47,9 +47,24 @@ def exercise_03(chapter, folder):
     run_main(chapter.predict, folder)
 
 
+def write_mnist(folder):
+    """Write a few images where torchvision looks for MNIST, and return the options."""
+    raw = folder / 'MNIST' / 'raw'
+    raw.mkdir(parents=True, exist_ok=True)
+    images = numpy.arange(40 * 28 * 28, dtype='>u4').astype('u1').tobytes()
+    header = bytes([0, 0, 8, 3]) + numpy.array([40, 28, 28], '>u4').tobytes()
+    labels = bytes([0, 0, 8, 1, 0, 0, 0, 40, *[0, 1, 2, 3] * 10])
+    for part in ('train', 't10k'):
+        (raw / f'{part}-images-idx3-ubyte').write_bytes(header + images)
+        (raw / f'{part}-labels-idx1-ubyte').write_bytes(labels)
+    return ['--dataset', 'mnist', '--data_dir', str(folder)]
+
+
 def exercise_04(chapter, folder):
     digits = ['--n_epochs', '1', '--dataset', 'digits', '--hidden_sizes', '20']
     run_main(chapter.train, folder, *digits)
+    run_main(chapter.predict, folder)
+    run_main(chapter.train, folder, *digits, *write_mnist(folder))
     run_main(chapter.predict, folder)
     run_main(chapter.predict, folder, '--image', str(draw_digit(folder)))
 
@@ -67,7 +82,8 @@ def exercise_05(chapter, folder):
     digits = ['--n_epochs', '1', '--dataset', 'digits', '--hidden_sizes', '20']
     run_main(chapter.train, folder, *digits, '--model', 'fc')
     run_main(chapter.predict, folder)
-    run_main(chapter.train, folder, *digits, '--model', 'cnn')
+    mnist = write_mnist(folder)
+    run_main(chapter.train, folder, *digits, *mnist, '--model', 'cnn')
     run_main(chapter.predict, folder, '--image', str(draw_digit(folder)))
 
 
