@@ -141,6 +141,26 @@ def count_words(documents, vocabulary):
     return csr_array(vectorizer.transform(documents))
 
 
+def get_block(counts):
+    """Return documents as two padded arrays; torch's pad_sequence() is slower.
+
+    Arguments:
+        counts: a sparse scipy matrix, (batch_size, vocabulary_size).
+
+    Returns:
+        Word indices, a long array, and the counts of these words, a float array, both
+        of shape (batch_size, length). Padding is word 0 with a count of 0.
+    """
+    lengths = np.diff(counts.indptr)
+    is_word = np.arange(max(1, lengths.max())) < lengths[:, np.newaxis]
+    # |is_word| = (batch_size, length)
+    words = np.zeros(is_word.shape, np.int64)
+    words[is_word] = counts.indices
+    values = np.zeros(is_word.shape, np.float32)
+    values[is_word] = counts.data
+    return words, values
+
+
 def get_blocks(counts, device, block_size=2**15):
     """Yield documents in padded blocks, each of a size that fits into a cache.
 
@@ -152,25 +172,18 @@ def get_blocks(counts, device, block_size=2**15):
         block_size: the limit of batch_size x length, for more than one document.
 
     Yields:
-        The numbers of the documents, a long tensor of shape (batch_size,); their word
-        indices, a long tensor of shape (batch_size, length); and the counts of these
-        words, a float tensor of the same shape. Padding is word 0 with a count of 0.
+        The numbers of the documents, a long tensor of shape (batch_size,), and the two
+        arrays of get_block(), as tensors.
     """
     import torch
-    from torch.nn.utils.rnn import pad_sequence
 
-    order = np.argsort(-np.diff(counts.indptr), kind='stable')
-    counts = counts[order]
-    lengths = np.diff(counts.indptr).tolist()
-    words = torch.from_numpy(counts.indices).long().split(lengths)
-    values = torch.from_numpy(counts.data).float().split(lengths)
+    lengths = np.diff(counts.indptr)
+    order = np.argsort(-lengths, kind='stable')
     begin = 0
     while begin < len(order):
-        end = begin + max(1, block_size // max(1, lengths[begin]))
-        padded = (
-            pad_sequence(parts[begin:end], batch_first=True)
-            for parts in (words, values)
-        )
-        block = torch.from_numpy(order[begin:end]), *padded
-        yield tuple(tensor.to(device) for tensor in block)
-        begin = end
+        rows = order[
+            begin : begin + max(1, block_size // max(1, lengths[order[begin]]))
+        ]
+        parts = rows, *get_block(counts[rows])
+        yield tuple(torch.from_numpy(part).to(device) for part in parts)
+        begin += len(rows)
