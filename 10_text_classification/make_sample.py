@@ -1,20 +1,20 @@
-"""Write the sample of Korean film reviews that this chapter ships.
+"""Write the sample of Korean film reviews of this chapter.
 
     python make_sample.py
 
-The reviews are made from patterns, and are called a sample everywhere: what a network
-reaches on them says nothing about real reviews. But single words do not give them
-away. A negation turns a word round, the second half of a sentence outweighs the first,
-and an expectation is there to be disappointed. The test reviews combine patterns,
-subjects and words in ways that the training reviews do not.
+The reviews are generated from sentence patterns, and are called a sample everywhere:
+results on them say nothing about real reviews. But no single word decides the label: a
+negation reverses a word, the second half of a sentence counts more than the first, and
+expectations are disappointed. The test reviews combine patterns, subjects and words in
+ways that the training reviews do not.
 """
 
 import argparse
 import random
 from pathlib import Path
 
-# Stem, past, adnominal, future adnominal and quoted form, to be put together with
-# endings: 좋 + 지 않았어요, 좋았 + 다, 좋은 + 영화, 좋을 + 줄, 좋다 + 는.
+# Stem, past, adnominal, future adnominal and quoted form, to be combined with endings:
+# 좋 + 지 않았어요, 좋았 + 다, 좋은 + 영화, 좋을 + 줄, 좋다 + 는.
 POSITIVE = """
 좋 좋았 좋은 좋을 좋다
 훌륭하 훌륭했 훌륭한 훌륭할 훌륭하다
@@ -60,9 +60,9 @@ SUBJECTS = [
     '촬영',
 ]
 
-# A pattern, and whether its review feels as the first word does. In {topic} and
-# {subject} the particle follows the final consonant; {other} is a word of the other
-# feeling; {end} is an ending of the past.
+# A pattern, and whether the label of the review is that of its first word. The particle
+# in {topic} and {subject} depends on the final consonant; {other_past} is a word of the
+# other label; {end} is an ending of the past.
 PATTERNS = [
     ('{topic} {past}{end}', True),
     ('{subject} 정말 {past}{end}', True),
@@ -141,7 +141,7 @@ def subject(noun):
 
 
 def make_typos(text, rng):
-    """Spoil a review in a few: a usual misspelling, or a space that is missing."""
+    """Add typos to some reviews: a usual misspelling, or a missing space."""
     wrong = [(good, bad) for good, bad in TYPOS if good in text]
     if wrong and rng.random() < 0.3:
         text = text.replace(*rng.choice(wrong), 1)
@@ -153,7 +153,7 @@ def make_typos(text, rng):
 
 
 def make_review(rng):
-    """Return (what it combines, label, review), 1 for liking and 0 for disliking."""
+    """Return the combination of a review, its label (1: good, 0: bad), and its text."""
     pattern, is_same = rng.choice(PATTERNS)
     is_positive = rng.random() < 0.5
     words = [POSITIVE, NEGATIVE] if is_positive else [NEGATIVE, POSITIVE]
@@ -208,7 +208,7 @@ def define_argparser():
     p.add_argument('--out_dir', default='sample', help='folder to write to')
     p.add_argument('--n_train', type=int, default=5400, help='reviews to train on')
     p.add_argument('--n_test', type=int, default=600, help='reviews to test on')
-    p.add_argument('--seed', type=int, default=0, help='of all that is random')
+    p.add_argument('--seed', type=int, default=0, help='of the random numbers')
     return p
 
 

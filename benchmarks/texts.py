@@ -3,10 +3,10 @@
     python benchmarks/texts.py reviews.tsv
     python benchmarks/texts.py reviews.tsv --models bert --n_reviews 2000
 
-Training: the chapter's own run (reading aside), a bare loop of the same model over
-batches that are tensors already, and the same loop over random batches, which are
-filled up more. Prediction: from lines to labels, beside its two parts, tokenizer and
-model, each by itself.
+Training: the chapter's own run, without reading the file; a bare loop of the same model
+over batches that are tensors already; and the same loop over random batches, which have
+more padding. Prediction: from lines to labels, and its two parts alone, the tokenizer
+and the model.
 """
 
 import argparse
@@ -44,32 +44,31 @@ def get_config(arguments, folder, model):
 
 def get_parts(config, table):
     """Return a loader, a model and its optimizer, as train.main() makes them."""
-    import train
-
     import data_loader
     import model
+    import trainer
 
     data_loader.read_table = lambda fn: table
     loader, valid_loader, class_names, tokenizer, vocabulary = data_loader.get_loaders(
         config
     )
     network = model.get_model(vars(config), len(class_names), vocabulary)
-    optimizer = train.get_optimizer(network, config.lr, config.weight_decay)
+    optimizer = trainer.get_optimizer(network, config.lr, config.weight_decay)
     return loader, valid_loader, network, optimizer
 
 
 def time_ours(config, loader, valid_loader, network, optimizer):
     """Return the seconds of an epoch by the chapter's Trainer, without validation."""
-    from torch.optim.lr_scheduler import LambdaLR
+    from trainer import Trainer, get_scheduler
 
-    from trainer import Trainer
-
-    scheduler = LambdaLR(optimizer, lambda step: 1.0)
+    scheduler = get_scheduler(optimizer, len(loader), config.warmup_ratio)
     checkpoint = {'chapter': '10_text_classification', 'config': vars(config)}
     trainer = Trainer(
         network, nn.CrossEntropyLoss(), optimizer, scheduler, {}, checkpoint
     )
-    trainer._end_epoch = lambda *_: None
+    # An epoch ends without validation, and nothing is saved.
+    trainer._validate = lambda engine, _: engine.state.metrics.update(valid_loss=0.0)
+    trainer.best = trainer.last = lambda engine: None
     start = time.perf_counter()
     trainer.train(loader, valid_loader)
     return time.perf_counter() - start
@@ -95,8 +94,9 @@ def measure_training(config, table, n_repeats):
     n_reviews = len(loader.dataset)
     batches = list(loader)
     order = torch.randperm(n_reviews).split(config.batch_size)
-    random_batches = [loader.dataset.__getitems__(indices) for indices in order]
-    # oneDNN makes code for each length that it has not seen before.
+    dataset = loader.dataset
+    random_batches = [dataset.collate([dataset[i] for i in batch]) for batch in order]
+    # oneDNN generates code for each new length.
     time_bare(batches, network, optimizer)
     rows = [
         {
@@ -118,7 +118,7 @@ def measure_prediction(config, texts):
     import utils
 
     classifier = predict.Classifier(config.model_fn, utils.get_device(-1))
-    next(classifier.tokenizer.cut(['좋다']))
+    next(classifier.tokenizer.tokenize(['좋다']))
     start = time.perf_counter()
     id_lists = classifier.encode(texts)
     tokenizer = time.perf_counter() - start

@@ -110,6 +110,14 @@ CHAPTERS = [
         ('predict.py', '--test_fn', 'sample/test.tsv'),
     ),
     Chapter(
+        '10_text_classification/lstm',
+        (
+            *('train.py', '--n_epochs', '2', '--train_fn', 'sample/test.tsv'),
+            *('--tokenizer', 'space', '--word_vec_size', '4', '--hidden_size', '4'),
+        ),
+        ('predict.py', '--test_fn', 'sample/test.tsv'),
+    ),
+    Chapter(
         '12_seq2seq',
         ('train.py', '--n_epochs', '2', *TRANSLATOR, '--word_vec_size', '4'),
         ('translate.py', '--max_length', '3'),

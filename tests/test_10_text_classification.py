@@ -439,6 +439,20 @@ def test_buckets_save_padding(chapter):
     assert count_cells(torch.randperm(2000).split(50)) > 1.5 * n_tokens
 
 
+def test_plain_and_fast_training_give_the_same(chapter, table_fn, tmp_path):
+    states = []
+    for name, options in (('plain', ['--no-fast']), ('fast', []), ('cached', [])):
+        cache_dir = tmp_path / ('cache' if name != 'plain' else 'none')
+        (tmp_path / name).mkdir()
+        options = [*options, '--cache_dir', cache_dir]
+        model_fn = train(chapter, tmp_path / name, table_fn, *options)
+        states.append(torch.load(model_fn, weights_only=True)['model'])
+        assert cache_dir.exists() == (name != 'plain')
+    for other in states[1:]:
+        assert states[0].keys() == other.keys()
+        assert all(torch.equal(states[0][key], other[key]) for key in other)
+
+
 # ---- Networks
 
 
@@ -676,6 +690,38 @@ def test_learning_rate_rises_and_falls(chapter):
     assert all(a > b > 0 for a, b in zip(rates[21:99], rates[22:], strict=True))
 
 
+@pytest.mark.parametrize('warmup_ratio', [0.0, 1.0])
+def test_all_warm_up_or_none(chapter, warmup_ratio):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = chapter.trainer.get_scheduler(optimizer, 10, warmup_ratio)
+    rates = []
+    for _ in range(11):
+        scheduler(None)
+        rates.append(optimizer.param_groups[0]['lr'])
+
+    falling = [2.0 - 0.2 * step for step in range(11)]
+    rising = [2.0 * (step + 1) / 11 for step in range(10)]
+    expected = falling if warmup_ratio == 0 else [*rising, 0.0]
+    assert rates == pytest.approx(expected)
+
+
+def test_schedule_goes_on_where_the_training_was(chapter, table_fn, tmp_path):
+    """Another number of epochs changes the last steps only, not their count."""
+    model_fn = train(chapter, tmp_path, table_fn, '--lr', 0.01)
+    state = torch.load(model_fn.with_suffix('.last.pth'), weights_only=True)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.01)
+    n_steps = 4 * state['trainer']['epoch_length']
+    scheduler = chapter.trainer.get_scheduler(optimizer, n_steps, 0.1)
+    for _ in range(n_steps):
+        scheduler(None)
+
+    train(chapter, tmp_path, table_fn, '--lr', 0.01, '--n_epochs', 4, '--resume')
+
+    state = torch.load(model_fn.with_suffix('.last.pth'), weights_only=True)
+    expected = optimizer.param_groups[0]['lr']
+    assert state['optimizer']['param_groups'][0]['lr'] == pytest.approx(expected)
+
+
 def test_gradients_are_clipped_after_they_are_unscaled(chapter, monkeypatch):
     """With a scaler at work, the norms and the weights are those without one."""
     lengths = torch.tensor([3, 2])
@@ -898,6 +944,24 @@ def test_ensemble_is_the_mean(chapter, trained):
     assert not torch.allclose(single[0], single[1], atol=1e-4)
 
 
+def test_plain_and_fast_prediction_give_the_same(chapter, trained):
+    content = ''.join(f'{text}\n\n' for _, text in REVIEWS) * 400
+    fast = classify(chapter, trained, content)
+    assert classify(chapter, trained, content, '--no-fast') == fast
+    assert len(fast) == content.count('\n')
+
+
+def test_a_mistake_in_the_other_thread_is_not_lost(chapter):
+    def values():
+        yield 1
+        raise ZeroDivisionError
+
+    ahead = chapter.fast.run_ahead(values())
+    assert next(ahead) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(ahead)
+
+
 def test_top_k(chapter, trained):
     (line,) = classify(chapter, trained, '좋았다\n', '--top_k', '5')
     first, p, second, q, text = line.split('\t')
@@ -1097,3 +1161,64 @@ def test_nsmc_of_other_content(chapter, nsmc, tmp_path):
     ):
         nsmc('--data_dir', tmp_path, '--out_dir', tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
+
+
+# ---- The LSTM alone
+
+
+LSTM = f'{NAME}/lstm'
+
+
+@pytest.fixture(scope='module')
+def lstm():
+    return load_chapter(LSTM)
+
+
+def test_lstm_has_the_sample_of_the_chapter():
+    for name in ('train.tsv', 'test.tsv'):
+        shipped = (ROOT / LSTM / 'sample' / name).read_bytes()
+        assert shipped == (ROOT / NAME / 'sample' / name).read_bytes()
+
+
+def test_lstm_reads_no_padding(lstm):
+    vocabulary = lstm.tokenizer.Vocabulary(['<pad>', '<unk>', *map(str, range(28))])
+    config = {'word_vec_size': 8, 'hidden_size': 6, 'n_layers': 2, 'dropout_p': 0.5}
+    model = lstm.model.get_model(config, 3, vocabulary).eval()
+    expected = torch.cat([predict(model, [ids]) for ids in LISTS])
+
+    assert torch.allclose(predict(model, LISTS, width=20), expected, atol=1e-6)
+    assert torch.allclose(predict(model, LISTS[::-1]), expected.flip(0), atol=1e-6)
+    assert not torch.allclose(expected[0], expected[1], atol=1e-4)
+    assert not model.embedding.weight[0].any()
+
+
+def test_lstm_batch_is_padded(lstm):
+    dataset = lstm.data_loader.TextDataset(LISTS, [0, 1, 1, 0], pad_id=3)
+    x, lengths, y = dataset.collate([dataset[i] for i in [2, 0, 1]])
+
+    assert x.tolist() == [[9, 10, 3], [5, 6, 7], [8, 3, 3]]
+    assert (lengths.tolist(), y.tolist()) == ([2, 3, 1], [1, 0, 1])
+
+
+def test_lstm_vocabulary(lstm):
+    tokens = lstm.tokenizer.get_vocabulary('baacbd', 2, ['<pad>', '<unk>'])
+    vocabulary = lstm.tokenizer.Vocabulary(tokens)
+
+    assert vocabulary.tokens == ['<pad>', '<unk>', 'a', 'b']
+    assert vocabulary.encode(['b', 'z', 'a']) == [3, 1, 2]
+    assert vocabulary.encode([]) == [1]
+
+
+def test_lstm_is_a_filter(table_fn, tmp_path):
+    """One line for each line, whatever the others are; of no line, nothing."""
+    folder = copy_chapter(LSTM, tmp_path / 'alone')
+    options = ('--tokenizer', 'space', '--train_fn', table_fn, '--n_epochs', 20)
+    run(folder, 'train.py', *options, '--gpu_id', -1, '--verbose', 0, check=True)
+
+    texts = [text for _, text in REVIEWS]
+    answer = run(folder, 'predict.py', stdin='\n'.join(['', *texts, ' ']), check=True)
+    first, *lines, last = answer.stdout.splitlines()
+    assert first == last == ''
+    assert [line.split('\t')[2] for line in lines] == texts
+    assert [line.split('\t')[0] for line in lines] == [label for label, _ in REVIEWS]
+    assert run(folder, 'predict.py', check=True).stdout == ''

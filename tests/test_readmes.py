@@ -21,6 +21,7 @@ BARS = {
     '07_rnn': ('accuracy', 0.93),
     '08_preprocessing': ('round_trip', 0.9999),
     '10_text_classification': ('accuracy', 0.95),
+    '10_text_classification/lstm': ('accuracy', 0.95),
     '12_seq2seq': ('bleu', 90.0),
     '12_seq2seq/attention': ('bleu', 50.0),
     '13_transformer': ('bleu', 90.0),
