@@ -1000,14 +1000,12 @@ def test_schedule_of_12_is_a_triangle():
         assert min(rates) > 0.0
 
 
-@pytest.mark.parametrize('is_fast', [False, True])
-def test_compiled_is_the_same(transformer, fast_pieces, is_fast):
+def test_compiled_is_the_same(transformer, fast_pieces):
     model = transformer.Transformer(9, 9, 12, 3, 16, 1, 0.0, 'sdpa', 0, False, True)
     randomize(model)
     x = torch.tensor([[4, 5, 6], [7, 8, 0]])
     batch = (x, torch.tensor([3, 2]), x)
-    if is_fast:
-        model.__class__ = fast_pieces.Transformer
+    model.__class__ = fast_pieces.Transformer
     expected = model(*batch)
     names = set(model.state_dict())
     model.compile(dynamic=True)
