@@ -91,6 +91,7 @@ def exercise_06(chapter, folder):
     squeezenet = ['--model_name', 'squeezenet', '--image_size', '17']
     few = ['--n_epochs', '1', '--n_train', '40', '--pretrained', 'none', *squeezenet]
     run_main(chapter.pretrain, folder, *squeezenet, '--n_images', '20')
+    run_main(chapter.train, folder, *write_mnist(folder), *few)
     run_main(chapter.train, folder, '--dataset', 'digits', *few)
     run_main(chapter.predict, folder)
     picture_fn = draw_digit(folder)
