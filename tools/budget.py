@@ -47,9 +47,34 @@ GUARDS_LIMIT = 160
 UTILS_LIMIT = 90
 
 # What was reached where the numbers above could not be met. It must not become worse.
-REACHED_SHARES = {}
-REACHED_LINES = {}
-REACHED_NEW = {}
+REACHED_SHARES = {
+    '01_linear_regression': 0.396,
+    '02_mnist_tutorial': 0.356,
+    '03_mnist_autoencoder': 0.369,
+    '04_advanced_pytorch': 0.441,
+    '04_advanced_pytorch/custom_dataset': 0.412,
+    '05_cnn': 0.439,
+    '06_transfer_learning': 0.361,
+    '10_text_classification': 0.361,
+}
+REACHED_LINES = {
+    '01_linear_regression': 341,
+    '02_mnist_tutorial': 445,
+    '03_mnist_autoencoder': 432,
+    '04_advanced_pytorch': 564,
+    '05_cnn': 655,
+    '06_transfer_learning': 937,
+    '07_rnn': 692,
+    '08_preprocessing': 756,
+    '10_text_classification': 1059,
+}
+REACHED_NEW = {
+    '02_mnist_tutorial': 0.574,
+    '09_word_embedding': 0.451,
+    '10_text_classification': 0.477,
+    'appendix_lda': 0.7,
+    'appendix_word2vec': 0.474,
+}
 
 NO_CODE = {
     tokenize.COMMENT,

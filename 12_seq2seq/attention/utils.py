@@ -76,7 +76,8 @@ def load_last(config, chapter):
         return None
     state = load_checkpoint(last_fn, chapter)
     if 'trainer' not in state:
-        raise InputError(f'{last_fn}: expected the state of a training of this version')
+        found = 'found a model, or a state of an earlier version'
+        raise InputError(f'{last_fn}: expected the state of a training, {found}')
     # The options that may change: they do not change the result, or only its length.
     free = {'model_fn', 'data_dir', 'log_dir', 'gpu_id'}
     free |= {'n_epochs', 'verbose', 'resume'}
