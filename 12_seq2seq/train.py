@@ -134,7 +134,7 @@ def main(config):
     # Model, criterion and optimizer
     model = get_model(vars(config), len(x_subwords), len(y_subwords)).to(device)
     crit, cross_entropy = get_criteria(config.label_smoothing)
-    if config.fast:
+    if config.fast and device.type == 'cpu':
         speed_up(model, crit, cross_entropy)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
     n_steps = config.n_epochs * len(train_loader)

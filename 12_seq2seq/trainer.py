@@ -70,8 +70,9 @@ class Trainer:
         self.model.train()
         is_update = self._is_update(engine.state)
 
-        # Move
+        # Move: the targets are counted on the CPU, so no step waits for the device
         x, lengths, y = batch
+        n_targets = count_targets(y[:, 1:])
         x, y = x.to(self.device), y.to(self.device)
 
         # Forward: teacher forcing; the loss needs more than 16 bits
@@ -80,7 +81,6 @@ class Trainer:
                 y_hat = self.network(x, lengths, y[:, :-1])
             targets = y[:, 1:].flatten()
             loss = self.crit(y_hat.flatten(0, -2).float(), targets)
-            n_targets = count_targets(targets)
 
             # Backward: of the sum over the targets, since sums add up over batches;
             # scaled up, since small gradients would be 0 in fp16
@@ -91,7 +91,8 @@ class Trainer:
             self._update()
 
         # Report: tensors, because a Python number would have to wait for the device
-        return {'loss': loss.detach(), 'y': targets, '|grad|': self.grad_norm}
+        y = batch[-1][:, 1:]
+        return {'loss': loss.detach(), 'y': y, '|grad|': self.grad_norm}
 
     def _is_update(self, state):
         """Return whether this batch is the last one of its group, or of the epoch."""

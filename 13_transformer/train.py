@@ -144,7 +144,7 @@ def main(config):
     # Model, criterion and optimizer
     model = get_model(vars(config), len(x_subwords), len(y_subwords)).to(device)
     crit, cross_entropy = get_criteria(config.label_smoothing)
-    if config.fast:
+    if config.fast and device.type == 'cpu':
         speed_up(model, crit, cross_entropy)
     if config.compile:
         compile_model(model, device)
