@@ -9,6 +9,7 @@ trainer, save.
 """
 
 import argparse
+import math
 import re
 import shutil
 from pathlib import Path
@@ -149,7 +150,8 @@ def main(config):
     if config.compile:
         compile_model(model, device)
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
-    n_warmup_batches = config.n_warmup_steps * config.iteration_per_update
+    n_steps = math.ceil(len(train_loader) / config.iteration_per_update)
+    n_warmup_batches = config.n_warmup_steps * len(train_loader) / n_steps
     scheduler = InverseSquareRoot(optimizer, n_warmup_batches)
 
     # Trainer

@@ -304,16 +304,16 @@ class InverseSquareRoot(ParamScheduler):
 
     Arguments:
         optimizer: its learning rate is the highest one.
-        n_warmup_steps: the number of steps in which the learning rate rises.
+        n_warmup_batches: the number of batches in which the learning rate rises.
     """
 
-    def __init__(self, optimizer, n_warmup_steps):
+    def __init__(self, optimizer, n_warmup_batches):
         super().__init__(optimizer, 'lr')
-        self.lr, self.n_warmup_steps = optimizer.defaults['lr'], n_warmup_steps
+        self.lr, self.n_warmup_batches = optimizer.defaults['lr'], n_warmup_batches
 
     def get_param(self):
-        """Return the learning rate of the next step."""
-        ratio = (self.event_index + 1) / self.n_warmup_steps
+        """Return the learning rate of the next batch."""
+        ratio = (self.event_index + 1) / self.n_warmup_batches
         return self.lr * min(ratio, ratio**-0.5)
 
 

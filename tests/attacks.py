@@ -126,7 +126,7 @@ CHAPTERS = [
         '12_seq2seq/attention',
         (
             *('train.py', '--n_epochs', '2', '--train_fn', 'sample/test'),
-            *('--vocab_size', '700', '--hidden_size', '4', '--word_vec_size', '4'),
+            *('--vocab_size', '550', '--hidden_size', '4', '--word_vec_size', '4'),
         ),
         ('translate.py', '--max_length', '3'),
     ),

@@ -56,7 +56,7 @@ CHAPTERS = {
     ),
     '13_transformer': (
         *('--hidden_size', '8', '--n_heads', '2', '--ffn_size', '8', '--lr', '0.02'),
-        *('--n_layers', '1', '--iteration_per_update', '4'),
+        *('--n_layers', '1', '--iteration_per_update', '4', '--n_warmup_steps', '10'),
     ),
 }
 # The other networks of a chapter: no other code saves and goes on, so they are killed
