@@ -72,7 +72,7 @@ def draw_grid(figure, title, x, n_columns):
     from torchvision.utils import make_grid
 
     picture = make_grid(x.view(-1, 1, 28, 28), nrow=n_columns, padding=0)[0]
-    # |picture| = (n_rows * 28, n_columns * 28)
+    # |picture| = (height, width)
     axes = figure.subplots()
     axes.imshow(picture, cmap='gray_r', vmin=0, vmax=1)
     axes.set_title(title)

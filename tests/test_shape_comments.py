@@ -37,14 +37,19 @@ def exercise_01(chapter, folder):
 
 
 def exercise_02(chapter, folder):
-    run_main(chapter.train, folder, '--n_epochs', '1', '--dataset', 'digits')
+    digits = ['--n_epochs', '1', '--dataset', 'digits', '--hidden_sizes', '20']
+    run_main(chapter.train, folder, *digits)
+    run_main(chapter.predict, folder)
+    run_main(chapter.train, folder, *digits, *write_mnist(folder))
     run_main(chapter.predict, folder)
     run_main(chapter.predict, folder, '--image', str(draw_digit(folder)))
 
 
 def exercise_03(chapter, folder):
-    run_main(chapter.train, folder, '--n_epochs', '1', '--dataset', 'digits')
+    digits = ['--n_epochs', '1', '--dataset', 'digits', '--hidden_sizes', '20']
+    run_main(chapter.train, folder, *digits)
     run_main(chapter.predict, folder)
+    run_main(chapter.train, folder, *digits, *write_mnist(folder))
 
 
 def write_mnist(folder):
