@@ -132,11 +132,9 @@ def score(model, checkpoint, config, figure):
     # |y_hat| = (n_images,)
 
     left, right = figure.subfigures(1, 2)
-    axes = right.subplots()
-    style = {'cmap': 'Reds', 'colorbar': False, 'xticks_rotation': 'vertical'}
     labels = {'labels': range(len(names)), 'display_labels': names}
     display = ConfusionMatrixDisplay.from_predictions(
-        y, y_hat, ax=axes, **labels, **style
+        y, y_hat, **labels, xticks_rotation='vertical', ax=right.subplots()
     )
     print(f'dataset: {options["dataset"]}\nn_images: {len(x)}')
     print(f'accuracy: {accuracy_score(y, y_hat):.4f}\nconfusion_matrix:')
