@@ -89,11 +89,8 @@ def add_update_options(parser):
     option('--iteration_per_update', type=number(int, 1), default=1, help=n_batches)
     share, share_help = number(float, 0.0, 0.9), 'probability taken from the true token'
     option('--label_smoothing', type=share, default=0.1, help=share_help)
-    is_optional, fast_help = (
-        argparse.BooleanOptionalAction,
-        'the faster pieces of fast.py',
-    )
-    option('--fast', action=is_optional, default=True, help=fast_help)
+    is_optional = argparse.BooleanOptionalAction
+    option('--fast', action=is_optional, default=True, help='the pieces of fast.py')
 
 
 def add_model_options(parser):
