@@ -690,6 +690,8 @@ def test_multi30k_is_read_from_a_folder(copy):
         (gzip.compress(b'\xff\n' * 29000), 'expected text in UTF-8'),
         (b'no gzip at all', 'this is damaged'),
     ],
+    # The time is part of a gzip file: two processes would name the tests otherwise.
+    ids=['two lines', 'cut', 'not UTF-8', 'no gzip'],
 )
 def test_a_wrong_file_of_multi30k_is_one_line(copy, content, words):
     (copy / 'own').mkdir()
