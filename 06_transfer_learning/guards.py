@@ -7,9 +7,12 @@ are imported inside the functions that use them, so that `--help` answers at onc
 """
 
 import argparse
+import codecs
 import contextlib
 import io
+import itertools
 import os
+import re
 import sys
 import tempfile
 import warnings
@@ -108,30 +111,64 @@ def number(kind, minimum, maximum=2**31 - 1):
     return parse
 
 
-def read_lines(fn=None):
-    """Yield the lines of a UTF-8 text file, or of stdin, without their line ends.
+def add_encoding(parser):
+    """Add the option that names the encoding of the texts that are read."""
+    help_text = 'of the texts that are read, such as cp949 or utf-16'
+    parser.add_argument('--encoding', default='utf-8', help=help_text)
+
+
+def find_encoding(content):
+    """Return the name of the encoding of some bytes that are not UTF-8, or None."""
+    from charset_normalizer import from_bytes
+
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return 'utf-16'
+    # A few letters could be of any encoding: that of Korean texts comes first.
+    with contextlib.suppress(UnicodeDecodeError):
+        text = (content.rpartition(b'\n')[0] or content).decode('cp949')
+        if re.search('[가-힣]', text) and '\0' not in text:
+            return 'cp949'
+    # Damaged UTF-8, of which the rest can be read, is not another encoding.
+    is_whole = content.decode('utf-8', 'ignore').isascii()
+    names = ['utf_16_le', 'utf_16_be'] + ['cp1252'] * is_whole
+    best = from_bytes(content, cp_isolation=names).best()
+    return best and best.encoding.replace('_', '-')
+
+
+def read_lines(fn=None, encoding='utf-8'):
+    """Yield the lines of a text file, or of stdin, without their line ends.
 
     A line ends with a line feed, or with a carriage return and a line feed. A
     byte-order mark at the beginning of the file is not part of the text.
 
     Arguments:
         fn: the file; None: stdin.
+        encoding: of the file.
 
     Raises:
-        InputError: the file can't be read, or a line is not UTF-8.
+        InputError: the file can't be read, or a line is not in this encoding.
     """
-    name = fn or 'stdin'
-    try:
-        stdin = contextlib.nullcontext(sys.stdin.buffer)
-        with open(fn, 'rb') if fn else stdin as file:
-            for n_lines, line in enumerate(file, 1):
-                text = line.decode('utf-8-sig' if n_lines == 1 else 'utf-8')
-                yield text.removesuffix('\n').removesuffix('\r')
-    except OSError as error:
-        raise InputError(f'{name}: can not be read: {error.strerror}') from error
-    except UnicodeDecodeError as error:
-        found = f'expected UTF-8, byte {error.start + 1} is not'
-        raise InputError(f'{name}, line {n_lines}: {found}') from error
+    name, n_lines, rest = fn or 'stdin', 0, ''
+    with input_errors('--encoding', LookupError):
+        ''.encode(encoding)
+        decoder = codecs.getincrementaldecoder(encoding)()
+    stdin = contextlib.nullcontext(sys.stdin.buffer)
+    failure = input_errors(f'{name}: can not be read', OSError)
+    with failure, open(fn, 'rb') if fn else stdin as file:
+        for line in itertools.chain(file, [b'']):
+            try:
+                rest += decoder.decode(line, final=not line.endswith(b'\n'))
+            except UnicodeDecodeError as error:
+                found = f'expected {encoding.upper()}, byte {error.start + 1} is not'
+                if other := find_encoding(line + (file.read(10**6) if fn else b'')):
+                    found += f'; try again with --encoding {other}'
+                raise InputError(f'{name}, line {n_lines + 1}: {found}') from error
+            # In UTF-16 a line feed is two bytes, and the next line begins with one.
+            *lines, rest = rest.split('\n')
+            for text in lines if line or not rest else [rest]:
+                n_lines += 1
+                text = text.removeprefix('\ufeff') if n_lines == 1 else text
+                yield text.removesuffix('\r')
 
 
 def read_picture(fn):
