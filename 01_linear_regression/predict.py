@@ -2,11 +2,23 @@
 
 python predict.py --model_fn model.pth --x 4.5 10
 cat numbers.txt | python predict.py --model_fn model.pth
+
+A line that is not a number is an error on stderr, and gives a blank line. The exit
+status is then 2 at the end.
 """
 
 import math
+import sys
 
-from guards import InputError, get_argparser, load_checkpoint, read_lines, run
+from guards import (
+    InputError,
+    add_encoding,
+    get_argparser,
+    load_checkpoint,
+    log,
+    read_lines,
+    run,
+)
 from utils import get_device
 
 
@@ -14,6 +26,7 @@ def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser(description='Predict y for each x, from --x or line by line.')
     p.add_argument('--x', nargs='+', help='numbers; None reads them from stdin')
+    add_encoding(p)
     return p
 
 
@@ -33,7 +46,7 @@ def read_number(text, source):
 
 
 def main(config):
-    """Print a y for each x, and a blank line for a blank line."""
+    """Print a y for each x, and a blank line for a blank line or a bad one."""
     import torch
 
     from model import LinearRegression
@@ -45,14 +58,25 @@ def main(config):
     model.eval()
 
     source = '--x' if config.x else 'stdin'
-    for line_number, line in enumerate(config.x or read_lines(), start=1):
-        if not line.strip():
+    lines = config.x or read_lines(encoding=config.encoding)
+    status = 0
+    for line_number, line in enumerate(lines, start=1):
+        number = None
+        try:
+            if line.strip():
+                number = read_number(line, f'{source}:{line_number}')
+        except InputError as error:
+            log(f'error: {error}')
+            status = 2
+        if number is None:
             print()
             continue
-        x = torch.tensor([[read_number(line, f'{source}:{line_number}')]])
+        x = torch.tensor([[number]])
         # |x| = (1, 1)
         with torch.no_grad():
             print(model(x.to(device)).item())
+    if status:
+        sys.exit(status)
 
 
 if __name__ == '__main__':

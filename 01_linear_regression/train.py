@@ -8,7 +8,14 @@ result, save.
 
 from pathlib import Path
 
-from guards import check_model_fn, get_argparser, number, run, save_checkpoint
+from guards import (
+    add_encoding,
+    check_model_fn,
+    get_argparser,
+    number,
+    run,
+    save_checkpoint,
+)
 from utils import draw_fit, get_device, load_data, set_seed
 
 
@@ -19,6 +26,7 @@ def define_argparser():
     verbose_help = '0: silent, 1: a line every 100 epochs, 2: a line an epoch'
     option = p.add_argument
     option('--data_fn', default=data_fn, help='CSV with the columns x and y')
+    add_encoding(p)
     option('--seed', type=number(int, 0), default=0, help='of the random numbers')
     option('--n_epochs', type=number(int, 1), default=500, help='steps to take')
     option('--lr', type=number(float, 0), default=0.5, help='learning rate')
@@ -39,7 +47,8 @@ def main(config):
     device = get_device(config.gpu_id)
 
     # Data
-    x, y = (values.to(device) for values in load_data(config.data_fn))
+    data = load_data(config.data_fn, config.encoding)
+    x, y = (values.to(device) for values in data)
     # |x| = (n_points, 1)
     # |y| = (n_points, 1)
 

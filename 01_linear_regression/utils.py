@@ -4,7 +4,9 @@ Libraries that take seconds to import are imported inside the functions that use
 so that `--help` answers at once.
 """
 
-from guards import InputError, input_errors, save_figure
+import io
+
+from guards import InputError, input_errors, read_lines, save_figure
 
 
 def set_seed(seed):
@@ -38,8 +40,14 @@ def get_device(gpu_id=None):
     return torch.device(torch.accelerator.current_accelerator().type, gpu_id)
 
 
-def load_data(fn):
+def load_data(fn, encoding='utf-8'):
     """Read the columns x and y of a CSV file; empty rows are left out.
+
+    Their names can be in capitals. Tabs and semicolons can separate the values, too.
+
+    Arguments:
+        fn: the file.
+        encoding: of the file.
 
     Returns:
         x and y, float tensors of shape (n_points, 1).
@@ -51,19 +59,26 @@ def load_data(fn):
     import pandas as pd
     import torch
 
-    with input_errors(f'{fn}: expected a CSV file in UTF-8', (OSError, ValueError)):
+    text = '\n'.join(read_lines(fn, encoding))
+    header = text.partition('\n')[0]
+    separator = max(',;\t', key=header.count)
+    with input_errors(f'{fn}: expected a CSV file', ValueError):
         # As strings, because a message has to show a value as it is in the file.
-        strings = {'dtype': str, 'keep_default_na': False, 'na_values': ''}
-        with open(fn, encoding='utf-8-sig') as file:
-            table = pd.read_csv(file, skip_blank_lines=False, **strings)
-    if not {'x', 'y'} <= set(table.columns):
+        options = {'dtype': str, 'keep_default_na': False, 'na_values': ''}
+        options |= {'sep': separator, 'skip_blank_lines': False}
+        table = pd.read_csv(io.StringIO(text), **options)
+    # pandas calls the second of two columns x x.1.
+    names = table.columns.str.replace(r'\.\d+$', '', regex=True).str.strip().str.lower()
+    if [*names].count('x') != 1 or [*names].count('y') != 1:
         found = table.columns.tolist()
         raise InputError(f'{fn}:1: expected the columns x and y, found {found}')
     if not isinstance(table.index, pd.RangeIndex):
         # pandas takes the first of too many values for the name of the row.
         raise InputError(f'{fn}:2: expected {len(table.columns)} values, found more')
-    table = table[['x', 'y']].dropna(how='all')
-    numbers = table.apply(pd.to_numeric, errors='coerce').astype('float64')
+    table = table.set_axis(names, axis=1)[['x', 'y']].dropna(how='all')
+    # Where semicolons separate values, a comma separates decimals.
+    numbers = table.replace(',', '.', regex=True) if separator == ';' else table
+    numbers = numbers.apply(pd.to_numeric, errors='coerce').astype('float64')
     bad = ~numbers.abs().le(torch.finfo(torch.float32).max).all(axis=1)
     if bad.any():
         # The table counts its rows from 0, and the header is line 1 of the file.

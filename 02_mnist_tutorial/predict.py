@@ -5,7 +5,8 @@
 
 The first prints `accuracy: 0.9700` and the confusion matrix, and draws digits that were
 classified right and wrong. The second prints one line for each picture: its name, and
-the three most probable classes with their probabilities, separated by tabs.
+the three most probable classes with their probabilities, separated by tabs. A picture
+that can not be read is an error on stderr, and the exit status is 2 at the end.
 """
 
 import sys
@@ -13,7 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from guards import get_argparser, load_checkpoint, read_picture, run, save_figure
+from guards import (
+    InputError,
+    get_argparser,
+    load_checkpoint,
+    log,
+    read_picture,
+    run,
+    save_figure,
+)
 from utils import get_device, load_mnist
 
 
@@ -107,7 +116,7 @@ def draw_images(figure, title, x, captions):
 
 
 def score(model, checkpoint, config, figure):
-    """Print and draw how well the model classifies the test split."""
+    """Print and draw how well the test split is classified; return its images."""
     import pandas as pd
     import torch
     from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score
@@ -135,24 +144,48 @@ def score(model, checkpoint, config, figure):
     captions = [f'{names[y[i]]}\nas {names[y_hat[i]]}, {p[i]:.0%}' for i in shown]
     title = 'Ten images classified right, and up to ten classified wrong'
     draw_images(left, title, x[shown], captions)
+    return x
+
+
+def read_good(fns, read):
+    """Read pictures; report those that can't be read, and leave them out.
+
+    Arguments:
+        fns: the files.
+        read: makes an array or a tensor of a file, or raises an InputError.
+
+    Returns:
+        The files that could be read, and what read has made of each.
+    """
+    pairs = []
+    for fn in fns:
+        try:
+            pairs.append((fn, read(fn)))
+        except InputError as error:
+            log(f'error: {error}')
+    if not pairs:
+        sys.exit(2)
+    return zip(*pairs, strict=True)
 
 
 def read_images(model, checkpoint, config, figure):
-    """Print and draw how the model classifies a person's own pictures."""
+    """Print and draw how the model classifies one's own pictures; return the images."""
     import torch
 
-    x = torch.from_numpy(np.stack([read_image(fn) for fn in config.image])).flatten(1)
+    fns, images = read_good(config.image, read_image)
+    x = torch.from_numpy(np.stack(images)).flatten(1)
     # |x| = (n_images, 784)
     p, y_hat = predict(model, x).topk(3)
     # |p| = (n_images, 3)
     # |y_hat| = (n_images, 3)
     captions = []
-    for fn, p_i, y_hat_i in zip(config.image, p, y_hat, strict=True):
+    for fn, p_i, y_hat_i in zip(fns, p, y_hat, strict=True):
         names = [checkpoint['class_names'][answer] for answer in y_hat_i]
         answers = [f'{name} {p_ij:.4f}' for name, p_ij in zip(names, p_i, strict=True)]
         print(fn, *answers, sep='\t')
         captions.append(answers[0])
     draw_images(figure, 'What the model saw, and its answer', x, captions)
+    return x
 
 
 def main(config):
@@ -165,9 +198,11 @@ def main(config):
 
     figure = Figure(figsize=(15, 5), layout='constrained')
     use = read_images if config.image else score
-    use(model, checkpoint, config, figure)
+    x = use(model, checkpoint, config, figure)
     figure_fn = config.figure_fn or Path(config.model_fn).with_suffix('.predict.png')
     save_figure(figure, figure_fn)
+    if config.image and len(x) < len(config.image):
+        sys.exit(2)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ It is the inverse of tokenizer.py, of predict.py, and of both in a row: only the
 and the number of the spaces can differ from the original text.
 """
 
-from guards import run
+from guards import add_encoding, run
 from model import join_tokens
 from utils import add_column_option, change_column, get_filter_argparser
 
@@ -15,6 +15,7 @@ def define_argparser():
     """Return the parser of the command line."""
     p = get_filter_argparser(description='Join tokens to text.')
     add_column_option(p)
+    add_encoding(p)
     return p
 
 
@@ -24,7 +25,7 @@ def main(config):
     def detokenize(texts):
         return (join_tokens(text.split()) for text in texts)
 
-    for line in change_column(detokenize, config.column):
+    for line in change_column(detokenize, config.column, config.encoding):
         print(line)
 
 

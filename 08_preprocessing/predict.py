@@ -10,7 +10,7 @@ scores of the pieces are printed instead of the pieces.
 """
 
 import utils
-from guards import get_argparser, load_checkpoint, run
+from guards import add_encoding, get_argparser, load_checkpoint, run
 
 # So many lines fit into a picture.
 N_DRAWN = 8
@@ -22,6 +22,7 @@ def define_argparser():
     option, outputs = p.add_argument, ['pieces', 'numbers']
 
     utils.add_column_option(p)
+    add_encoding(p)
     option('--raw', action='store_true', help='all lines are raw text')
     option('--output', choices=outputs, default='pieces', help='numbers: token ids')
     option('--score', action='store_true', help='print scores instead')
@@ -38,7 +39,8 @@ def main(config):
     checkpoint = load_checkpoint(config.model_fn, '08_preprocessing')
     model = get_model(checkpoint['config']['engine'], checkpoint['model'])
     if config.score:
-        scores = evaluate(model, utils.read_column(config.column), config.raw)
+        texts = utils.read_column(config.column, None, config.encoding)
+        scores = evaluate(model, texts, config.raw)
         for name, value in scores.items():
             print(f'{name}:', f'{value:.4f}' if isinstance(value, float) else value)
         return
@@ -55,7 +57,7 @@ def main(config):
                 pieces = map(str, model.encode(pieces))
             yield ' '.join(pieces)
 
-    for line in utils.change_column(segment, config.column):
+    for line in utils.change_column(segment, config.column, config.encoding):
         print(line)
     if config.figure_fn:
         utils.draw_pieces(drawn, config.figure_fn)

@@ -7,12 +7,12 @@ replacement: an empty replacement deletes, `\\1` is the first group. The rules a
 applied in their order. Lines that begin with # are comments.
 
 The columns are separated by tabs and counted from 0, so 1 is the text of
-`label<tab>text`; -1 is the whole line.
+`label<tab>text`; -1 is the whole line. --encoding is that of stdin; rules are in UTF-8.
 """
 
 import re
 
-from guards import InputError, input_errors, read_lines, run
+from guards import InputError, add_encoding, input_errors, read_lines, run
 from utils import add_column_option, change_column, get_filter_argparser
 
 # In a replacement, a backslash begins a group or stands for itself. `\n` is refused,
@@ -29,6 +29,7 @@ def define_argparser():
     p = get_filter_argparser(description='Clean one column of a text by rules.')
     p.add_argument('rules_fn', metavar='RULES', help='file of the rules')
     add_column_option(p, None, 'column')
+    add_encoding(p)
     return p
 
 
@@ -71,7 +72,7 @@ class Rule:
 
 
 def read_rules(fn):
-    """Return the rules of a file.
+    """Return the rules of a file in UTF-8.
 
     Raises:
         InputError: the file can't be read, or one of its lines is not a rule.
@@ -97,7 +98,7 @@ def main(config):
                 text = rule.apply(text)
             yield text
 
-    for line in change_column(refine, config.column):
+    for line in change_column(refine, config.column, config.encoding):
         print(line)
 
 

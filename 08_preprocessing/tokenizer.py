@@ -16,7 +16,7 @@ import re
 import sys
 from functools import partial
 
-from guards import number, run
+from guards import add_encoding, number, run
 from model import get_boundaries, split_words
 from utils import add_column_option, change_column, get_filter_argparser
 
@@ -35,6 +35,7 @@ def define_argparser():
     option, threads = p.add_argument, number(int, 1, 1024)
     option('--lang', choices=['ko', 'en'], default='ko', help='the language')
     add_column_option(p)
+    add_encoding(p)
     option('--n_workers', type=threads, help='threads of Kiwi; None: one a core')
     return p
 
@@ -68,7 +69,7 @@ def main(config):
     """Print the tokens of each line."""
     korean = partial(tokenize_korean, n_workers=config.n_workers)
     tokenize = korean if config.lang == 'ko' else tokenize_english
-    for line in change_column(tokenize, config.column):
+    for line in change_column(tokenize, config.column, config.encoding):
         print(line)
 
 

@@ -9,8 +9,16 @@ This file is the table of contents: device, data, trainer, save.
 
 from pathlib import Path
 
-from guards import check_model_fn, get_argparser, log, number, run, save_checkpoint
-from utils import add_column_option, draw_pieces, get_device, read_column
+from guards import (
+    add_encoding,
+    check_model_fn,
+    get_argparser,
+    log,
+    number,
+    run,
+    save_checkpoint,
+)
+from utils import add_column_option, draw_pieces, get_device
 
 
 def define_argparser():
@@ -27,6 +35,7 @@ def add_data_options(parser):
     group = parser.add_argument_group('data')
     group.add_argument('--train_fn', default='sample.train.tsv', help='the text')
     add_column_option(group, default=1)
+    add_encoding(group)
     group.add_argument('--raw', action='store_true', help='all lines are raw text')
 
 
@@ -52,13 +61,14 @@ def add_model_options(parser):
 
 def main(config):
     """Learn from the words of a text, and save the model."""
+    from data_loader import read_texts
     from trainer import count_words, get_stages, get_trainer
 
     check_model_fn(config.model_fn)
     get_device(config.gpu_id)
 
     # Data
-    texts = read_column(config.column, config.train_fn)
+    texts = read_texts(config.column, config.train_fn, config.encoding)
     words = count_words(texts, config.train_fn, config.raw)
     log(f'{config.train_fn}: {sum(words.values())} words, {len(words)} different ones')
 

@@ -9,7 +9,7 @@ This file is the table of contents: device, data, model, trainer, save.
 
 from pathlib import Path
 
-from guards import check_model_fn, get_argparser, log, number, run
+from guards import add_encoding, check_model_fn, get_argparser, log, number, run
 from utils import add_column_option, draw_learning_curve, get_device
 
 
@@ -28,6 +28,7 @@ def add_data_options(parser):
     option, ratio = group.add_argument, number(float, 0.001, 0.9)
     option('--train_fn', help="texts, one a line; None: gensim's lee_background.cor")
     add_column_option(group)
+    add_encoding(group)
     option('--lang', choices=['en', 'ko'], default='en', help='ko: morphemes, by Kiwi')
     option('--min_count', type=number(int, 1), default=5, help='leave out rarer words')
     option('--valid_ratio', type=ratio, default=0.05, help='of the texts, for the loss')

@@ -13,7 +13,16 @@ confusion matrix of a file in which each line is the true label, a tab and a tex
 import argparse
 import sys
 
-from guards import InputError, get_argparser, log, number, read_lines, run
+from guards import (
+    InputError,
+    add_encoding,
+    get_argparser,
+    log,
+    number,
+    read_lines,
+    run,
+)
+from tables import add_table_options
 from utils import batched, get_device
 
 
@@ -30,6 +39,8 @@ def define_argparser():
     option('--figure_fn', help='PNG of the contributions of the words of a text')
     switch = {'action': argparse.BooleanOptionalAction, 'default': True}
     option('--fast', **switch, help='use fast.py, which gives the same results')
+    add_table_options(option)
+    add_encoding(p)
     return p
 
 
@@ -50,6 +61,8 @@ class Classifier:
         checkpoint = load_checkpoint(fn, '10_text_classification')
         self.device, self.config = device, checkpoint['config']
         self.class_names = checkpoint['class_names']
+        # Checkpoints of earlier versions have none.
+        self.train_hashes = checkpoint.get('train_hashes')
         self.tokenizer = load_tokenizer(checkpoint['tokenizer'])
         self.vocabulary = NGramVocabulary(**checkpoint['vocabulary'])
         sizes = len(self.class_names), self.vocabulary, checkpoint['encoder_config']
@@ -142,7 +155,9 @@ def classify(classifiers, config):
     class_names, first_text = classifiers[0].class_names, None
     # A user who types wants each answer at once.
     chunk_size = 1 if is_typed else 2000
-    for line, p in predict(classifiers, read_lines(), config, chunk_size):
+    for line, p in predict(
+        classifiers, read_lines(encoding=config.encoding), config, chunk_size
+    ):
         if p is None:
             print()
             continue
@@ -157,11 +172,15 @@ def score(classifiers, config):
     """Print the scores on a file of labelled texts; return its first text."""
     from sklearn import metrics
 
-    from data_loader import get_labels, read_table
+    from tables import drop_known, get_labels, read_table
 
-    class_names = classifiers[0].class_names
-    table = read_table(config.test_fn)
-    y = get_labels(table, class_names, config.test_fn)
+    class_names, fn = classifiers[0].class_names, config.test_fn
+    table = read_table(fn, config.label_column, config.text_column, config.encoding)
+    for classifier in classifiers:
+        if classifier.train_hashes is not None:
+            hashes = classifier.train_hashes
+            table = drop_known(table, hashes, fn, config.drop_duplicates)
+    y = get_labels(table, class_names, fn, classifiers[0].config.get('merge_labels'))
     y_hat = [p.index(max(p)) for _, p in predict(classifiers, table['text'], config)]
 
     print(f'n_texts: {len(y)}\naccuracy: {metrics.accuracy_score(y, y_hat):.4f}')

@@ -12,7 +12,8 @@ trainer, save.
 import argparse
 from pathlib import Path
 
-from guards import check_model_fn, get_argparser, log, number, run
+from guards import add_encoding, check_model_fn, get_argparser, log, number, run
+from tables import add_table_options
 from utils import draw_learning_curve, get_device, load_last, set_seed
 
 # The values of options that were not given, for each network.
@@ -35,8 +36,9 @@ def define_argparser():
 
 def add_data_options(parser):
     """Add the options of the data."""
-    option = parser.add_argument_group('data').add_argument
-    train_help = 'training texts, one a line: label, tab, text'
+    group = parser.add_argument_group('data')
+    option = group.add_argument
+    train_help = 'training texts: a table of labels and texts, TSV or CSV'
     option('--train_fn', default='sample/train.tsv', help=train_help)
     ratio_help = 'share of the training texts to validate on'
     option('--valid_ratio', type=number(float, 0.01, 0.9), default=0.1, help=ratio_help)
@@ -52,6 +54,10 @@ def add_data_options(parser):
     option('--cache_dir', default='cache', help='folder for the tokens of texts')
     switch = {'action': argparse.BooleanOptionalAction, 'default': True}
     option('--fast', **switch, help='use fast.py, which gives the same results')
+    merge_help = 'labels that differ in case, width, spaces or .0 are one class'
+    option('--merge_labels', action='store_true', help=merge_help)
+    add_table_options(option)
+    add_encoding(group)
 
 
 def add_training_options(parser):
@@ -120,7 +126,9 @@ def main(config):
     device = get_device(config.gpu_id)
 
     # Data
-    train_loader, valid_loader, class_names, tokenizer, vocabulary = get_loaders(config)
+    train_loader, valid_loader, class_names, tokenizer, vocabulary, hashes = (
+        get_loaders(config)
+    )
     log(f'{len(train_loader.dataset)} texts to train on, {len(vocabulary)} tokens')
 
     # Model, criterion and optimizer
@@ -137,6 +145,7 @@ def main(config):
         'class_names': class_names,
         'tokenizer': tokenizer.state_dict(),
         'vocabulary': vocabulary.state_dict(),
+        'train_hashes': hashes,
         'encoder_config': get_encoder_config(model),
     }
     metrics = {'accuracy': Accuracy(device=device)}

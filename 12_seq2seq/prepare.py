@@ -129,7 +129,11 @@ def get_groups(hashes):
 def assign_parts(hashes, valid_ratio, test_ratio):
     """Return for each pair 0 for training, 1 for validation and 2 for test.
 
-    The part depends only on the hash of the pair's group, and so on the sentences.
+    The part depends only on the hash of the pair's group, and so on the sentences. A
+    part that would be empty gets the group with the smallest hash of another part.
+
+    Raises:
+        InputError: there are too few pairs for that.
     """
     import numpy as np
 
@@ -139,6 +143,17 @@ def assign_parts(hashes, valid_ratio, test_ratio):
     part[place < valid_ratio] = 1
     sizes = np.bincount(groups, minlength=len(group_hashes))
     part[sizes > MAX_GROUP_SIZE] = 0
+    for name, ratio in enumerate([1, valid_ratio, test_ratio]):
+        # A part that has a group to spare gives one to a part that has none.
+        n_groups = np.bincount(part, minlength=3)[part]
+        spare = np.flatnonzero(
+            (n_groups > 1) & ((sizes <= MAX_GROUP_SIZE) | (name == 0))
+        )
+        if ratio > 0 and not (part == name).any():
+            if len(spare) == 0:
+                found = f'found {len(sizes)} without a common sentence'
+                raise InputError(f'expected pairs for each part, {found}')
+            part[spare[group_hashes[spare].argmin()]] = name
     return part[groups]
 
 

@@ -13,7 +13,7 @@ import io
 import zipfile
 from pathlib import Path
 
-from guards import InputError, read_lines, run
+from guards import InputError, add_encoding, read_lines, run
 from prepare import add_split_options, download, put_korean_first, split
 
 URL = 'https://www.manythings.org/anki/kor-eng.zip'
@@ -31,18 +31,19 @@ def define_argparser():
     p.add_argument('--url', default=URL, help='zip file to download')
     p.add_argument('--data_fn', help='a .zip or text file instead of the download')
     add_split_options(p)
+    add_encoding(p)
     p.set_defaults(valid_ratio=0.1, test_ratio=0.1)
     return p
 
 
-def read_text(fn):
-    """Yield the lines of a text file, or of kor.txt in a zip file.
+def read_text(fn, encoding):
+    """Yield the lines of a text file, or of kor.txt in a zip file, which is UTF-8.
 
     Raises:
         InputError: it can't be read, or is damaged.
     """
     if Path(fn).suffix != '.zip':
-        yield from read_lines(fn)
+        yield from read_lines(fn, encoding)
         return
     try:
         with zipfile.ZipFile(fn) as archive:
@@ -57,13 +58,13 @@ def read_text(fn):
     yield from io.StringIO(text, newline=None).read().splitlines()
 
 
-def read_pairs(fn):
+def read_pairs(fn, encoding='utf-8'):
     """Yield the pairs of a file, the Korean first, whichever column it is in.
 
     Raises:
         InputError: a line has no tab.
     """
-    for n_lines, line in enumerate(read_text(fn), 1):
+    for n_lines, line in enumerate(read_text(fn, encoding), 1):
         # The third column of Tatoeba's says who wrote and who translated it.
         source, tab, target = line.partition('\t')
         target = target.partition('\t')[0]
@@ -82,7 +83,7 @@ def main(config):
         fn = Path(config.out_dir) / 'kor-eng.zip'
         if not fn.exists():
             download(config.url, fn)
-    split(read_pairs(fn), config, ['ko', 'en'])
+    split(read_pairs(fn, config.encoding), config, ['ko', 'en'])
 
 
 if __name__ == '__main__':

@@ -12,7 +12,7 @@ import argparse
 import re
 from pathlib import Path
 
-from guards import check_model_fn, get_argparser, log, number, run
+from guards import add_encoding, check_model_fn, get_argparser, log, number, run
 from utils import draw_learning_curve, get_device, load_last, set_seed, to_tensor
 
 
@@ -28,7 +28,8 @@ def define_argparser():
 
 def add_data_options(parser):
     """Add the options that say what to train on."""
-    option = parser.add_argument_group('data').add_argument
+    group = parser.add_argument_group('data')
+    option = group.add_argument
     prefix_help = 'prefix of the two training files: D/train for D/train.ko, ...'
     option('--train_fn', default='sample/train', help=prefix_help)
     option('--valid_fn', default='sample/valid', help='of the validation files')
@@ -41,6 +42,9 @@ def add_data_options(parser):
     length_help = 'pairs with a longer sentence, in subwords, are left out'
     option('--max_length', type=number(int, 3), default=100, help=length_help)
     option('--cache_dir', default='cache', help='folder for encoded sentences')
+    odd_help = 'leave out pairs that are equal, swapped, or nine times longer on a side'
+    option('--drop_odd', action='store_true', help=odd_help)
+    add_encoding(group)
 
 
 def languages(text):

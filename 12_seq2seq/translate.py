@@ -17,6 +17,7 @@ from itertools import chain
 
 from guards import (
     InputError,
+    add_encoding,
     get_argparser,
     load_checkpoint,
     log,
@@ -52,6 +53,7 @@ def define_argparser():
     option('--attention_fn', help='PNG of the attention of the first translation')
     is_optional = argparse.BooleanOptionalAction
     option('--fast', action=is_optional, default=True, help='the pieces of fast.py')
+    add_encoding(p)
     return p
 
 
@@ -250,7 +252,7 @@ def print_scores(hypotheses, config):
     """
     from sacrebleu.metrics import BLEU, CHRF
 
-    references = list(read_lines(config.ref_fn))
+    references = list(read_lines(config.ref_fn, config.encoding))
     if len(references) != len(hypotheses):
         expected = f'expected {len(hypotheses)} lines, as many as were translated'
         raise InputError(f'{config.ref_fn}: {expected}, found {len(references)}')
@@ -306,7 +308,9 @@ def main(config):
 
     # At the keyboard, each line is answered at once.
     chunk_size = 1 if is_typed else 20 * config.batch_size
-    lines = translate(translator, read_lines(), config, chunk_size)
+    lines = translate(
+        translator, read_lines(encoding=config.encoding), config, chunk_size
+    )
     hypotheses, to_draw = [], None
     for i, (ids, results) in enumerate(lines, 1):
         texts = [translator.decode(y) for _, y in results] or ['']

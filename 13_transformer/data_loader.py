@@ -16,33 +16,74 @@ from torch.utils.data import DataLoader, Dataset
 from guards import InputError, load_checkpoint, log, read_lines, save_checkpoint
 
 PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = range(4)
+# The letters of a language; of all others, the Latin ones.
+LETTERS = {'ko': '[가-힣ㄱ-ㅣ]', 'ja': '[ぁ-ヿ一-鿿]', 'zh': '[一-鿿]', 'ru': '[а-яё]'}
 
 
-def read_pairs(prefix, lang):
+def read_pairs(prefix, lang, encoding='utf-8', drop_odd=False):
     """Read parallel text: the lines of prefix.ko and of prefix.en, if lang is koen.
 
-    A pair with an empty side is left out, and the number of these is logged.
+    A pair with an empty side is left out, and the number of these is logged. So are the
+    lines of odd pairs, which are left out with drop_odd.
 
     Returns:
         The source sentences and the target sentences, two lists of strings.
 
     Raises:
-        InputError: a file can't be read, or the numbers of lines differ.
+        InputError: a file can't be read, the numbers of lines differ, or no pair is
+            left.
     """
     fns = [f'{prefix}.{lang[:2]}', f'{prefix}.{lang[2:]}']
-    x, y = ([' '.join(line.split()) for line in read_lines(fn)] for fn in fns)
+    x, y = ([' '.join(line.split()) for line in read_lines(fn, encoding)] for fn in fns)
     if len(x) != len(y):
         raise InputError(
             f'{fns[1]}, line {min(len(x), len(y)) + 1}: expected as many lines as '
             f'{fns[0]} has, {len(x)}, found {len(y)}'
         )
-    pairs = [pair for pair in zip(x, y, strict=True) if all(pair)]
+    pairs = {i: pair for i, pair in enumerate(zip(x, y, strict=True), 1) if all(pair)}
     n_empty = len(x) - len(pairs)
     if n_empty > 0:
         log(f'{prefix}: {n_empty} pairs have an empty side and are left out')
+    for kind, lines in find_odd(pairs, lang).items():
+        if lines:
+            fate = 'they are left out' if drop_odd else '--drop_odd leaves them out'
+            found = f'{len(lines)} of {len(x)} pairs {kind}, first in lines {lines[:3]}'
+            log(f'{prefix}: {found}; {fate}')
+        for i in lines if drop_odd else ():
+            del pairs[i]
     if not pairs:
         raise InputError(f'{fns[0]}: expected sentences, found none')
-    return tuple(map(list, zip(*pairs, strict=True)))
+    return tuple(map(list, zip(*pairs.values(), strict=True)))
+
+
+def find_odd(pairs, lang):
+    """Find pairs that are hardly translations.
+
+    Arguments:
+        pairs: a dict from the number of a line to its two sentences.
+        lang: the two languages, as koen.
+
+    Returns:
+        A dict from what is odd to a list of the numbers of the lines.
+    """
+    x_has, y_has = (
+        re.compile(LETTERS.get(language, '[a-zà-ɏ]'), re.IGNORECASE).search
+        for language in (lang[:2], lang[2:])
+    )
+    equal, swapped, uneven = [], [], []
+    for i, (x, y) in pairs.items():
+        lengths = x.count(' ') + 1, y.count(' ') + 1
+        if x == y:
+            equal.append(i)
+        elif y_has(x) and x_has(y) and not (x_has(x) and y_has(y)):
+            swapped.append(i)
+        elif max(lengths) > 9 * min(lengths):
+            uneven.append(i)
+    return {
+        'have the same sentence on both sides': equal,
+        'have each the language of the other side': swapped,
+        'have nine times more words on one side': uneven,
+    }
 
 
 def train_subwords(sentences, vocab_size):
@@ -287,8 +328,9 @@ def get_loaders(config):
     Raises:
         InputError: the files are not as read_pairs() expects them, or no pair is left.
     """
-    train_pairs = read_pairs(config.train_fn, config.lang)
-    valid_pairs = read_pairs(config.valid_fn, config.lang)
+    options = config.lang, config.encoding, config.drop_odd
+    train_pairs = read_pairs(config.train_fn, *options)
+    valid_pairs = read_pairs(config.valid_fn, *options)
     subwords = make_subwords(config, *train_pairs)
     train_ids = encode_pairs(config.train_fn, train_pairs, subwords, config)
     valid_ids = encode_pairs(config.valid_fn, valid_pairs, subwords, config)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from guards import (
     InputError,
+    add_encoding,
     get_argparser,
     load_checkpoint,
     log,
@@ -41,6 +42,7 @@ def define_argparser():
     option('--n_words', type=number(int, 1), default=10, help=words_help)
     option('--figure_fn', help='PNG of the topics to draw')
     option('--html_fn', help='interactive page of the topics to write')
+    add_encoding(p)
     return p
 
 
@@ -130,7 +132,7 @@ def main(config):
 
     model = model.to(device)
     tokenize = get_tokenizer(checkpoint['config']['lang'])
-    lines = read_lines()
+    lines = read_lines(encoding=config.encoding)
     # At a terminal, each line is answered at once.
     n_lines = 1 if sys.stdin.isatty() else 256
     while texts := list(islice(lines, n_lines)):

@@ -10,8 +10,17 @@ This file is the table of contents: device, data, model, engine, trainer, save.
 
 from pathlib import Path
 
-from guards import check_model_fn, get_argparser, log, number, run, save_checkpoint
+from guards import (
+    add_encoding,
+    check_model_fn,
+    get_argparser,
+    log,
+    number,
+    run,
+    save_checkpoint,
+)
 from utils import (
+    add_column_option,
     draw_topics,
     get_beginning,
     get_coherence,
@@ -32,9 +41,12 @@ def define_argparser():
 
 def add_data_options(parser):
     """Add the options that say what to learn from."""
-    option = parser.add_argument_group('data').add_argument
+    group = parser.add_argument_group('data')
+    option = group.add_argument
     train_help = 'documents, one a line; None: 300 news articles that gensim ships'
     option('--train_fn', help=train_help)
+    add_column_option(group)
+    add_encoding(group)
     lang_help = 'en: words, ko: nouns, by Kiwi'
     option('--lang', choices=['en', 'ko'], default='en', help=lang_help)
     option('--stop_fn', help='additional stop words, separated by spaces or lines')

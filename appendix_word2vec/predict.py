@@ -12,7 +12,7 @@ a sum, and two words give their similarity, from -1 to 1. A blank line stays bla
 
 from pathlib import Path
 
-from guards import get_argparser, number, read_lines, run, save_figure
+from guards import add_encoding, get_argparser, number, read_lines, run, save_figure
 from utils import get_device, use_korean_font
 
 
@@ -28,6 +28,7 @@ def define_argparser():
         '--map', choices=['pca', 'tsne'], default='tsne', help='how to draw the words'
     )
     option('--n_map_words', type=count, default=100, help='words to draw')
+    add_encoding(p)
     return p
 
 
@@ -40,7 +41,7 @@ def answer_questions(vectors, config):
     from model import answer
 
     map_words = {}
-    for line in read_lines():
+    for line in read_lines(encoding=config.encoding):
         question, text, words = ' '.join(line.split()), '', []
         if question:
             text, words = answer(vectors, question, config.n_best)

@@ -48,8 +48,8 @@ def get_parts(config, table):
     import model
     import trainer
 
-    data_loader.read_table = lambda fn: table
-    loader, valid_loader, class_names, tokenizer, vocabulary = data_loader.get_loaders(
+    data_loader.read_table = lambda fn, *columns: table
+    loader, valid_loader, class_names, _, vocabulary, _ = data_loader.get_loaders(
         config
     )
     network = model.get_model(vars(config), len(class_names), vocabulary)
@@ -130,7 +130,7 @@ def measure_prediction(config, texts):
     parser = predict.define_argparser()
     predict_config = parser.parse_args(['--model_fn', config.model_fn])
     lines = iter(texts)
-    predict.read_lines = lambda: lines
+    predict.read_lines = lambda encoding: lines
     sys.stdin = io.StringIO()
     start = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):

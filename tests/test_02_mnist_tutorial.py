@@ -1042,7 +1042,10 @@ def test_bad_picture_among_good_ones(chapter, trained, tmp_path, capsys):
     (tmp_path / 'good.png').write_bytes(PNG)
     fns = (tmp_path / 'good.png', tmp_path / 'missing.png')
 
-    with pytest.raises(chapter.utils.InputError, match=f'^{fns[1]}: expected a pic'):
+    with pytest.raises(SystemExit, match='^2$'):
         run_here(chapter.predict, '--model_fn', trained, '--image', *fns)
 
-    assert capsys.readouterr().out == ''
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f'{fns[0]}\t')
+    assert captured.out.count('\n') == 1
+    assert captured.err.startswith(f'error: {fns[1]}: expected a picture')

@@ -539,18 +539,13 @@ BAD_TABLES = {
     ),
     'too many values': (
         lambda table: table.to_csv(index=False) + '1,' * 31 + '\n',
-        ' expected a CSV file in UTF-8: Error tokenizing data. C error: Expected 30 '
-        'fields in line 7, saw 32',
+        '7: expected no more values than columns',
     ),
     'too many values in all rows': (
         lambda table: (
             table.to_csv(index=False).replace('\n', ',1\n').replace(',1', '', 1)
         ),
         '2: expected no more values than columns',
-    ),
-    'bytes that are no text': (
-        lambda table: table.to_csv(index=False) + '\udcff\n',
-        ' expected a CSV file in UTF-8',
     ),
     'no csv': (lambda table: '\x89PNG\r\n\x1a\n\0\0\0\r', '1: expected a column'),
     'a quote too many': (
@@ -565,11 +560,22 @@ def refuse(chapter, model_fn, capsys, recwarn):
     """Returns a function that asserts what is said of a bad table."""
 
     def assert_refused(input_fn, beginning):
-        with pytest.raises(chapter.guards.InputError) as refusal:
+        with pytest.raises((chapter.guards.InputError, SystemExit)) as refusal:
             run_here(chapter.predict, '--model_fn', model_fn, '--input_fn', input_fn)
-        assert str(refusal.value).startswith(beginning)
-        assert len(str(refusal.value).splitlines()) == 1
-        assert capsys.readouterr() == ('', '')
+        captured = capsys.readouterr()
+        if refusal.type is SystemExit:
+            # A bad row: the others have their lines.
+            assert refusal.value.code == 2
+            place = beginning.rpartition(':')[0]
+            lines = captured.err.splitlines()
+            row = int(place.rpartition(':')[2]) - 2
+            assert lines[0].startswith(f'error: {beginning}')
+            assert captured.out.split('\n')[row] == ''
+            assert captured.out.splitlines().count('') == len(lines)
+        else:
+            assert str(refusal.value).startswith(beginning)
+            assert len(str(refusal.value).splitlines()) == 1
+            assert captured == ('', '')
         assert not recwarn.list
 
     return assert_refused
@@ -596,7 +602,8 @@ def test_bad_table_in_a_process(model_fn, table, tmp_path):
         folder, 'predict.py', '--model_fn', model_fn, '--input_fn', file
     )
 
-    assert (process.returncode, process.stdout) == (2, '')
+    assert process.returncode == 2
+    assert [line == '' for line in process.stdout.splitlines()] == [0, 0, 1, 0, 0]
     assert process.stderr == (
         f"error: {file}:4: expected a number for 'mean smoothness', found '1e39'\n"
     )
@@ -609,8 +616,8 @@ def test_file_that_can_not_be_read(name, refuse, tmp_path, monkeypatch):
     """No name is more than that of a file: neither a URL nor an archive."""
     monkeypatch.chdir(tmp_path)
 
-    refuse(name, f'{name}: No such file or directory')
-    refuse(tmp_path, f'{tmp_path}: Is a directory')
+    refuse(name, f'{name}: can not be read: No such file or directory')
+    refuse(tmp_path, f'{tmp_path}: can not be read: Is a directory')
     if '/' not in name:
         (tmp_path / name).write_text('no archive', encoding='utf-8')
         refuse(name, f"{name}:1: expected a column 'mean radius'")
@@ -627,11 +634,11 @@ def read_bytes(chapter, tmp_path_factory):
         try:
             x = chapter.data_loader.read_table(str(file), ['a', 'b'])
         except chapter.guards.InputError as error:
-            assert str(error).startswith(f'{file}:')
+            assert str(error).startswith(str(file))
             assert len(str(error).splitlines()) == 1
             return None
         assert x.dtype == torch.float32
-        assert x.isfinite().all()
+        assert (x.isfinite().all(dim=1) | x.isnan().all(dim=1)).all()
         assert x.shape[1:] == (2,)
         return x.tolist()
 

@@ -712,7 +712,7 @@ def test_any_bytes_are_text_or_a_clear_line(chapter, model_fn, tmp_path, name, c
 def test_endless_text_is_read_as_it_comes(chapter, kiwi, monkeypatch, lang):
     """A filter that read all its input first would not come to an end here."""
     lines = map('{}\t좋다'.format, itertools.count())
-    monkeypatch.setattr(chapter.utils, 'read_lines', lambda fn: lines)
+    monkeypatch.setattr(chapter.utils, 'read_lines', lambda *_: lines)
 
     def change(texts):
         if lang == 'en':

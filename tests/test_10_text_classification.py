@@ -95,7 +95,6 @@ def write(tmp_path, content):
             [('1', '"never closed'), ('0', 'b"ad')],
             [1, 2],
         ),
-        ('1\ta\tb\n', [('1', 'a\tb')], [1]),
         ('1\ta\x00b\n', [('1', 'a\x00b')], [1]),
         ('1\ta\rb\n', [('1', 'a\rb')], [1]),
         ('1\ta\u2028b\x85c\n', [('1', 'a\u2028b\x85c')], [1]),
@@ -120,6 +119,7 @@ def test_read_table(chapter, tmp_path, content, rows, line_numbers):
             '1\tgood\n0 bad\n',
             'line 2: expected a label, a tab and a text, found no tab',
         ),
+        ('1\ta\n0\tb\tc\n', 'line 2: expected .*, found 3 columns: .*--text_column'),
         ('1\tgood\n\tbad\n', 'line 2: expected a label, .* found no label'),
         (b'1\tgood\n0\tb\xffd\n', 'line 2: expected UTF-8, byte 4 is not'),
         ('', 'expected labelled texts, found none'),
@@ -902,7 +902,7 @@ def classify(chapter, fns, content, *options):
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         lines = content.split('\n')[:-1]
-        patch.setattr(chapter.predict, 'read_lines', lambda: iter(lines))
+        patch.setattr(chapter.predict, 'read_lines', lambda encoding: iter(lines))
         patch.setattr(sys, 'stdin', io.StringIO())
         patch.setattr(sys, 'stdout', output)
         chapter.predict.main(parser.parse_args(arguments))

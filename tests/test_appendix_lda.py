@@ -295,7 +295,7 @@ def test_frequency_cuts(chapter, tmp_path):
 
     def get(minimum, maximum, stop_fn=None):
         config = SimpleNamespace(min_document_freq=minimum, stop_fn=stop_fn)
-        config.max_document_ratio = maximum
+        config.max_document_ratio, config.encoding = maximum, 'utf-8'
         return chapter.data_loader.get_vocabulary(documents, config)
 
     assert get(1, 1.0) == ['a', 'b', 'c', 'd']

@@ -528,7 +528,7 @@ def test_words_are_counted(chapter):
 
 def test_unknown_words(chapter, model_fn, monkeypatch, capsys):
     lines = iter(['the goverment', '', 'goverment', 'the'])
-    monkeypatch.setattr(chapter.predict, 'read_lines', lambda: lines)
+    monkeypatch.setattr(chapter.predict, 'read_lines', lambda **_: lines)
 
     run_here(chapter.predict, '--model_fn', model_fn, '--n_best', 2)
 

@@ -4,14 +4,16 @@ The table comes with scikit-learn: 569 breast tumours, benign or malignant, each
 measurements of the nuclei of its cells (Street, Wolberg and Mangasarian 1993).
 """
 
-import io
-import sys
-from pathlib import Path
+import contextlib
+import csv
+import itertools
+import math
+import re
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from guards import InputError, input_errors
+from guards import InputError, input_errors, log, read_lines
 
 CLASS_NAMES = ['benign', 'malignant']
 
@@ -91,40 +93,74 @@ def get_loaders(config):
     return train_loader, valid_loader, mean, std
 
 
-def read_table(fn, feature_names):
+def simplify(name):
+    """Return the name of a column without spaces and underscores, in lower case."""
+    return re.sub(r'[\s_]', '', name).lower()
+
+
+def read_table(fn, feature_names, encoding='utf-8'):
     """Read a person's own rows from a CSV file with the same columns, in any order.
+
+    Tabs and semicolons can separate the values, too. A bad row is an error on stderr,
+    and does not stop the others.
 
     Arguments:
         fn: a path, - for stdin.
+        feature_names: of the columns; spaces, underscores and capitals do not matter.
+        encoding: of the file.
 
     Returns:
-        A float tensor of shape (n_rows, n_features).
+        A float tensor of shape (n_rows, n_features); bad rows are NaN.
 
     Raises:
-        InputError: fn can't be read, a column is missing, or a value is not a number.
+        InputError: fn can't be read, or a column is missing.
     """
-    import pandas as pd
-
     source = 'stdin' if fn == '-' else fn
-    with (
-        input_errors(source, OSError),
-        input_errors(f'{source}: expected a CSV file in UTF-8', ValueError),
-    ):
-        # pandas itself would also open URLs and archives.
-        content = sys.stdin.buffer.read() if fn == '-' else Path(fn).read_bytes()
-        table = pd.read_csv(io.BytesIO(content), dtype=str, skip_blank_lines=False)
+    lines = read_lines(None if fn == '-' else fn, encoding)
+    header = next(lines, '')
+    separator = max(',;\t', key=header.count)
+    lines = (f'{line}\n' for line in itertools.chain([header], lines))
+    rows = csv.reader(lines, delimiter=separator, strict=True)
+    x = []
+    with input_errors(f'{source}: expected a CSV file', csv.Error):
+        names = [simplify(name) for name in next(rows)]
+        if not names:
+            raise InputError(f'{source}: expected a CSV file, found no header')
+        for name in feature_names:
+            if names.count(simplify(name)) != 1:
+                found = f'found {names.count(simplify(name))} of {len(names)}'
+                raise InputError(f'{source}:1: expected a column {name!r}, {found}')
+        line = rows.line_num
+        for cells in rows:
+            place, line = f'{source}:{line + 1}', rows.line_num
+            if separator == ';':
+                # Where semicolons separate values, a comma separates decimals.
+                cells = [cell.replace(',', '.') for cell in cells]
+            try:
+                if len(cells) > len(names):
+                    raise InputError(f'{place}: expected no more values than columns')
+                cells = dict(zip(names, cells, strict=False))
+                x.append([read_number(cells, name, place) for name in feature_names])
+            except InputError as error:
+                log(f'error: {error}')
+                x.append([math.nan] * len(feature_names))
+    return torch.tensor(x).view(-1, len(feature_names))
 
-    missing = [name for name in feature_names if name not in table.columns]
-    if missing:
-        raise InputError(f'{source}:1: expected a column {missing[0]!r}')
-    if not isinstance(table.index, pd.RangeIndex):
-        # pandas takes the first of too many values for the name of the row.
-        raise InputError(f'{source}:2: expected no more values than columns')
-    numbers = table[feature_names].apply(pd.to_numeric, errors='coerce')
-    bad = ~numbers.abs().le(torch.finfo(torch.float).max)
-    if bad.any(axis=None):
-        row, column = bad.stack().idxmax()
-        found = f'expected a number for {column!r}, found {table.loc[row, column]!r}'
-        # The table counts its rows from 0, and the header is line 1 of the file.
-        raise InputError(f'{source}:{row + 2}: {found}')
-    return torch.tensor(numbers.to_numpy('float32'))
+
+def read_number(cells, name, place):
+    """Return the number in a column of a row.
+
+    Arguments:
+        cells: a dict from the simplified names of the columns to their texts.
+        name: of the column.
+        place: the file and the line.
+
+    Raises:
+        InputError: there is no number, or it is too large.
+    """
+    text, value = cells.get(simplify(name), ''), math.nan
+    with contextlib.suppress(ValueError):
+        value = float(text)
+    if not abs(value) <= torch.finfo(torch.float).max:
+        raise InputError(f'{place}: expected a number for {name!r}, found {text!r}')
+    return value

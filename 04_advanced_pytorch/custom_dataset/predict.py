@@ -6,11 +6,13 @@
 
 The first prints accuracy, precision, recall and the area under the ROC curve, and draws
 that curve. The others print the probability of a malignant tumour, a line for each row.
+A bad row is an error on stderr and gives a blank line; the exit status is then 2.
 """
 
+import sys
 from pathlib import Path
 
-from guards import get_argparser, load_checkpoint, run, save_figure
+from guards import add_encoding, get_argparser, load_checkpoint, run, save_figure
 from utils import get_device
 
 
@@ -19,6 +21,7 @@ def define_argparser():
     p = get_argparser(description='Score on the test split, or classify rows.')
     p.add_argument('--input_fn', help='CSV to classify instead, - for stdin')
     p.add_argument('--figure_fn', help='PNG to draw; None: beside the checkpoint')
+    add_encoding(p)
     return p
 
 
@@ -87,10 +90,13 @@ def main(config):
     model = load_model(checkpoint).to(device)
 
     if config.input_fn:
-        x = read_table(config.input_fn, get_feature_names())
+        x = read_table(config.input_fn, get_feature_names(), config.encoding)
         # |x| = (n_rows, n_features)
-        for p in predict(model, x, checkpoint).tolist():
-            print(f'{p:.4f}')
+        is_bad = x.isnan().any(dim=1).tolist()
+        for p, bad in zip(predict(model, x, checkpoint), is_bad, strict=True):
+            print('' if bad else f'{p:.4f}')
+        if any(is_bad):
+            sys.exit(2)
         return
 
     *_, (x, y) = load_splits(checkpoint['config']['seed'])

@@ -9,7 +9,8 @@ label, its probability and the text, separated by tabs. With --test_fn it prints
 is the true label, a tab and a text.
 """
 
-from guards import get_argparser, read_lines, run
+from guards import add_encoding, get_argparser, read_lines, run
+from tables import add_table_options
 from utils import get_device
 
 
@@ -17,6 +18,8 @@ def define_argparser():
     """Return the parser of the command line."""
     p = get_argparser('Classify texts, or score on a file.')
     p.add_argument('--test_fn', help='labelled texts to score on, instead of stdin')
+    add_table_options(p.add_argument)
+    add_encoding(p)
     return p
 
 
@@ -36,6 +39,8 @@ class Classifier:
         checkpoint = load_checkpoint(fn, '10_text_classification/lstm')
         self.device, self.config = device, checkpoint['config']
         self.class_names = checkpoint['class_names']
+        # Checkpoints of earlier versions have none.
+        self.train_hashes = checkpoint.get('train_hashes')
         self.tokenizer = Tokenizer(self.config['tokenizer'])
         self.vocabulary = Vocabulary(**checkpoint['vocabulary'])
         self.model = get_model(self.config, len(self.class_names), self.vocabulary)
@@ -68,7 +73,7 @@ class Classifier:
 
 def classify(classifier, config):
     """Print a line for each line of stdin."""
-    lines = list(read_lines())
+    lines = list(read_lines(encoding=config.encoding))
     texts = [line for line in lines if line.strip()]
     p, y_hat = classifier.predict(classifier.encode(texts)).max(dim=-1)
     # |p| = (n_texts,)
@@ -83,11 +88,13 @@ def score(classifier, config):
     """Print the scores of the classifier on a file of labelled texts."""
     from sklearn import metrics
 
-    from data_loader import get_labels, read_table
+    from tables import drop_known, get_labels, read_table
 
-    class_names = classifier.class_names
-    table = read_table(config.test_fn)
-    y = get_labels(table, class_names, config.test_fn)
+    class_names, fn = classifier.class_names, config.test_fn
+    table = read_table(fn, config.label_column, config.text_column, config.encoding)
+    if classifier.train_hashes is not None:
+        table = drop_known(table, classifier.train_hashes, fn, config.drop_duplicates)
+    y = get_labels(table, class_names, fn, classifier.config.get('merge_labels'))
     y_hat = classifier.predict(classifier.encode(table['text'])).argmax(dim=-1)
     # |y_hat| = (n_texts,)
 

@@ -9,7 +9,8 @@ trainer, save.
 
 from pathlib import Path
 
-from guards import check_model_fn, get_argparser, log, number, run
+from guards import add_encoding, check_model_fn, get_argparser, log, number, run
+from tables import add_table_options
 from utils import draw_learning_curve, get_device, load_last, set_seed
 
 
@@ -24,8 +25,9 @@ def define_argparser():
 
 def add_data_options(parser):
     """Add the options of the data."""
-    option = parser.add_argument_group('data').add_argument
-    train_help = 'training texts, one a line: label, tab, text'
+    group = parser.add_argument_group('data')
+    option = group.add_argument
+    train_help = 'training texts: a table of labels and texts, TSV or CSV'
     option('--train_fn', default='sample/train.tsv', help=train_help)
     ratio_help = 'share of the training texts to validate on'
     option('--valid_ratio', type=number(float, 0.01, 0.9), default=0.1, help=ratio_help)
@@ -33,6 +35,10 @@ def add_data_options(parser):
     option('--tokenizer', choices=['kiwi', 'space'], default='kiwi', help=kind_help)
     freq_help = 'tokens that occur less often are unknown'
     option('--min_vocab_freq', type=number(int, 1), default=2, help=freq_help)
+    merge_help = 'labels that differ in case, width, spaces or .0 are one class'
+    option('--merge_labels', action='store_true', help=merge_help)
+    add_table_options(option)
+    add_encoding(group)
 
 
 def add_training_options(parser):
@@ -77,7 +83,7 @@ def main(config):
     device = get_device(config.gpu_id)
 
     # Data
-    train_loader, valid_loader, class_names, vocabulary = get_loaders(config)
+    train_loader, valid_loader, class_names, vocabulary, hashes = get_loaders(config)
     log(f'{len(train_loader.dataset)} texts to train on, {len(vocabulary)} tokens')
 
     # Model, criterion and optimizer
@@ -91,6 +97,7 @@ def main(config):
         'config': vars(config),
         'class_names': class_names,
         'vocabulary': vocabulary.state_dict(),
+        'train_hashes': hashes,
     }
     metrics = {'accuracy': Accuracy(device=device)}
     trainer = Trainer(model, crit, optimizer, metrics, checkpoint)

@@ -11,7 +11,7 @@ import argparse
 import re
 from pathlib import Path
 
-from guards import check_model_fn, get_argparser, log, number, run
+from guards import add_encoding, check_model_fn, get_argparser, log, number, run
 from utils import draw_learning_curve, get_device, load_last, set_seed, to_tensor
 
 
@@ -26,7 +26,8 @@ def define_argparser():
 
 def add_data_options(parser):
     """Add the options that say what to train on."""
-    option = parser.add_argument_group('data').add_argument
+    group = parser.add_argument_group('data')
+    option = group.add_argument
     prefix_help = 'prefix of the two training files: D/train for D/train.ko, ...'
     option('--train_fn', default='sample/train', help=prefix_help)
     option('--valid_fn', default='sample/valid', help='of the validation files')
@@ -34,6 +35,9 @@ def add_data_options(parser):
     option('--lang', type=languages, default='koen', help=lang_help)
     vocab_help = 'largest number of subwords of a vocabulary'
     option('--vocab_size', type=number(int, 300), default=1000, help=vocab_help)
+    odd_help = 'leave out pairs that are equal, swapped, or nine times longer on a side'
+    option('--drop_odd', action='store_true', help=odd_help)
+    add_encoding(group)
 
 
 def languages(text):

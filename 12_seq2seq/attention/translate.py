@@ -9,6 +9,7 @@ With --ref_fn, `bleu: 38.20` goes to stderr, with the signature of sacreBLEU.
 
 from guards import (
     InputError,
+    add_encoding,
     get_argparser,
     load_checkpoint,
     log,
@@ -29,6 +30,7 @@ def define_argparser():
     option('--batch_size', type=number(int, 1), default=64, help='sentences a batch')
     option('--ref_fn', help='reference translations, to score against')
     option('--attention_fn', help='PNG of the attention of the first translation')
+    add_encoding(p)
     return p
 
 
@@ -123,7 +125,7 @@ def print_scores(hypotheses, config):
     """
     from sacrebleu.metrics import BLEU
 
-    references = list(read_lines(config.ref_fn))
+    references = list(read_lines(config.ref_fn, config.encoding))
     if len(references) != len(hypotheses):
         expected = f'expected {len(hypotheses)} lines, as many as were translated'
         raise InputError(f'{config.ref_fn}: {expected}, found {len(references)}')
@@ -160,7 +162,9 @@ def draw(translator, ids, y, fn):
 def main(config):
     """Translate, print, score and draw."""
     translator = Translator(config.model_fn, get_device(config.gpu_id))
-    ids = translator.encode(list(read_lines()), config.max_length)
+    ids = translator.encode(
+        list(read_lines(encoding=config.encoding)), config.max_length
+    )
     indices = [i for i in range(len(ids)) if ids[i]]
     translations = [[] for _ in ids]
     for start in range(0, len(indices), config.batch_size):
