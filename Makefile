@@ -27,7 +27,7 @@ demo: $(VENV)/course
 test: $(VENV)/development
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# The campaigns whole: hundreds of kills, long fuzzing.
+# The campaigns whole: hundreds of kills, long fuzzing, the longest trainings of READMEs.
 test-long: $(VENV)/development
 	TEST_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
