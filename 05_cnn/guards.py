@@ -130,8 +130,8 @@ def find_encoding(content):
             return 'cp949'
     # Damaged UTF-8, of which the rest can be read, is not another encoding.
     is_whole = content.decode('utf-8', 'ignore').isascii()
-    names = ['utf_16_le', 'utf_16_be'] + ['cp1252'] * is_whole
-    best = from_bytes(content, cp_isolation=names).best()
+    names = ['utf_16_le', 'utf_16_be'] * (b'\0' in content) + ['cp1252'] * is_whole
+    best = from_bytes(content, cp_isolation=names).best() if names else None
     return best and best.encoding.replace('_', '-')
 
 
