@@ -126,16 +126,14 @@ def main(config):
     device = get_device(config.gpu_id)
 
     # Data
-    train_loader, valid_loader, class_names, tokenizer, vocabulary, hashes = (
-        get_loaders(config)
-    )
-    log(f'{len(train_loader.dataset)} texts to train on, {len(vocabulary)} tokens')
+    *loaders, class_names, tokenizer, vocabulary, hashes = get_loaders(config)
+    log(f'{len(loaders[0].dataset)} texts to train on, {len(vocabulary)} tokens')
 
     # Model, criterion and optimizer
     model = get_model(vars(config), len(class_names), vocabulary).to(device)
     crit = nn.CrossEntropyLoss()
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
-    n_steps = config.n_epochs * len(train_loader)
+    n_steps = config.n_epochs * len(loaders[0])
     scheduler = get_scheduler(optimizer, n_steps, config.warmup_ratio)
 
     # Trainer
@@ -150,11 +148,10 @@ def main(config):
     }
     metrics = {'accuracy': Accuracy(device=device)}
     trainer = Trainer(model, crit, optimizer, scheduler, metrics, checkpoint)
-    state = load_last(config, checkpoint['chapter']) if config.resume else None
-    if state:
+    if config.resume and (state := load_last(config, checkpoint['chapter'])):
         trainer.load_state_dict(state)
     try:
-        trainer.train(train_loader, valid_loader)
+        trainer.train(*loaders)
     except KeyboardInterrupt:
         log('to go on, give the same command with --resume')
         raise

@@ -560,10 +560,12 @@ def test_ctrl_c_stops_the_check_and_its_process(solved, tmp_path):
     line = f"import os; open({str(process_fn)!r}, 'w').write(str(os.getpid()))"
     folder = break_model(solved, tmp_path, f'{line}\nwhile True: pass')
     code = (
-        'import program, sys\n'
+        'import program, signal, sys\n'
         'from pathlib import Path\n'
         'from exercises import progress\n'
         f'progress.WORK = Path({str(tmp_path)!r})\n'
+        # A shell lets what runs in the background ignore Ctrl-C.
+        'signal.signal(signal.SIGINT, signal.default_int_handler)\n'
         f"sys.exit(program.main(['check', {QUICK!r}, '--lang', 'en']))\n"
     )
     (tmp_path / 'program.py').write_text((ROOT / 'exercises.py').read_text('utf-8'))

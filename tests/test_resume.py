@@ -510,7 +510,7 @@ def test_other_data(chapter, options, model_fn, monkeypatch):
         )
     else:
         read = data_loader.read_table
-        monkeypatch.setattr(data_loader, 'read_table', lambda fn: read(fn)[:130])
+        monkeypatch.setattr(data_loader, 'read_table', lambda *a: read(*a)[:130])
     arguments = ('--n_epochs', N_EPOCHS, '--model_fn', model_fn, '--resume')
 
     with pytest.raises(chapter.guards.InputError, match='^expected 6 batches of data'):

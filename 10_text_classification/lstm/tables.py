@@ -118,6 +118,24 @@ def find_columns(rows, label_column, text_column, fn):
     return label, text, is_label or is_text
 
 
+def check_row(cells, label, n_columns, place):
+    """Raise an InputError if a row has other columns than expected, or no label.
+
+    Arguments:
+        cells: the row.
+        label: the number of the column of the label, from 0.
+        n_columns: the number of columns that is expected.
+        place: the file, the line and what is expected, for the message.
+    """
+    if len(cells) == 1:
+        raise InputError(f'{place}, found no tab')
+    if len(cells) != n_columns:
+        found = f'found {len(cells)} columns: {str(cells)[:60]}'
+        raise InputError(f'{place}, {found}; {ADVICE}')
+    if not cells[label].strip():
+        raise InputError(f'{place}, found no label')
+
+
 def read_table(fn, label_column=None, text_column=None, encoding='utf-8'):
     """Read labelled texts; those without text are left out, and their number is logged.
 
@@ -148,24 +166,17 @@ def read_table(fn, label_column=None, text_column=None, encoding='utf-8'):
     if is_known:
         # Without a header, a tab in the text must not add a column.
         counts = [len(row[1]) for row in rows if not is_blank(row)]
-        n_columns = counts[0] if has_header else min(counts)
+        n_columns = counts[0] if has_header else max(min(counts), label + 1, text + 1)
         expected = f'expected {n_columns} columns'
 
     texts = []
     for line, cells in rows[has_header:]:
-        place = f'{fn}, line {line}: {expected}'
-        if is_blank((line, cells)):
-            texts.append((line, '', ''))
-            continue
         if is_known and text == n_columns - 1 and len(cells) > n_columns:
             cells = [*cells[:text], '\t'.join(cells[text:])]
-        if len(cells) == 1:
-            raise InputError(f'{place}, found no tab')
-        if len(cells) != n_columns or max(label, text) >= n_columns:
-            found = f'found {len(cells)} columns: {str(cells)[:60]}'
-            raise InputError(f'{place}, {found}; {ADVICE}')
-        if not cells[label].strip():
-            raise InputError(f'{place}, found no label')
+        if is_blank((line, cells)):
+            cells = [''] * n_columns
+        else:
+            check_row(cells, label, n_columns, f'{fn}, line {line}: {expected}')
         texts.append((line, cells[label].strip(), cells[text]))
 
     table = pd.DataFrame(texts, columns=['line', 'label', 'text']).set_index('line')
