@@ -1,5 +1,6 @@
 """A stranger copies a chapter, alone and offline, and types what its README says."""
 
+import os
 import re
 import subprocess
 import sys
@@ -29,6 +30,15 @@ BARS = {
     '09_word_embedding': ('questions_words_accuracy', 0.25),
     'appendix_word2vec': ('wordsim353_spearman', 0.1),
 }
+# What makes trainings of minutes shorter: the commands are tried in any case, and what
+# they reach with TEST_LONG=1.
+SHORTER = {
+    '06_transfer_learning': ('--n_images 6400', '--n_images 640'),
+    '12_seq2seq': ('train.py', 'train.py --n_epochs 1'),
+    '12_seq2seq/attention': ('train.py', 'train.py --n_epochs 2'),
+    '13_transformer': ('train.py', 'train.py --n_epochs 1'),
+}
+IS_LONG = os.environ.get('TEST_LONG') == '1'
 
 
 @pytest.fixture(scope='module', params=all_chapters())
@@ -44,8 +54,9 @@ def session(request, tmp_path_factory):
 
     output = {}
     for command in readme_commands(chapter):
+        long, short = ('', '') if IS_LONG else SHORTER.get(chapter, ('', ''))
         process = subprocess.run(
-            command.replace('python ', f'"{sys.executable}" ', 1),
+            command.replace(long, short).replace('python ', f'"{sys.executable}" ', 1),
             shell=True,
             cwd=folder,
             env=hermetic_environment(),
@@ -70,6 +81,8 @@ def test_there_are_commands_to_train_and_to_predict(session):
 
 def test_the_default_run_learns(session):
     chapter, _, output = session
+    if chapter in SHORTER and not IS_LONG:
+        pytest.skip('takes minutes: TEST_LONG=1')
     name, bar = BARS[chapter]
     scores = re.findall(rf'^{name}: (\S+)$', ''.join(output.values()), re.MULTILINE)
     assert scores, f'no {name} among the results'
