@@ -82,7 +82,7 @@ def find_odd(pairs, lang):
     return {
         'have the same sentence on both sides': equal,
         'have each the language of the other side': swapped,
-        'have nine times more words on one side': uneven,
+        'have more than nine times the words on one side': uneven,
     }
 
 
