@@ -8,7 +8,8 @@ and the number of the spaces can differ from the original text.
 
 from guards import add_encoding, run
 from model import join_tokens
-from utils import add_column_option, change_column, get_filter_argparser
+from tables import add_column_option
+from utils import change_column, get_filter_argparser
 
 
 def define_argparser():

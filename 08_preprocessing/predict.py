@@ -9,8 +9,9 @@ read as tokens, unless --raw is given. detokenizer.py is the inverse. With --sco
 scores of the pieces are printed instead of the pieces.
 """
 
-import utils
 from guards import add_encoding, get_argparser, load_checkpoint, run
+from tables import add_column_option, read_texts
+from utils import change_column, draw_pieces, get_device
 
 # So many lines fit into a picture.
 N_DRAWN = 8
@@ -21,7 +22,7 @@ def define_argparser():
     p = get_argparser(description='Split text into subwords, line by line.')
     option, outputs = p.add_argument, ['pieces', 'numbers']
 
-    utils.add_column_option(p)
+    add_column_option(p)
     add_encoding(p)
     option('--raw', action='store_true', help='all lines are raw text')
     option('--output', choices=outputs, default='pieces', help='numbers: token ids')
@@ -35,11 +36,11 @@ def main(config):
     from model import get_model, get_tokens
     from trainer import evaluate
 
-    utils.get_device(config.gpu_id)
+    get_device(config.gpu_id)
     checkpoint = load_checkpoint(config.model_fn, '08_preprocessing')
     model = get_model(checkpoint['config']['engine'], checkpoint['model'])
     if config.score:
-        texts = utils.read_column(config.column, None, config.encoding)
+        texts = read_texts(config.column, None, config.encoding)
         scores = evaluate(model, texts, config.raw)
         for name, value in scores.items():
             print(f'{name}:', f'{value:.4f}' if isinstance(value, float) else value)
@@ -57,10 +58,12 @@ def main(config):
                 pieces = map(str, model.encode(pieces))
             yield ' '.join(pieces)
 
-    for line in utils.change_column(segment, config.column, config.encoding):
-        print(line)
-    if config.figure_fn:
-        utils.draw_pieces(drawn, config.figure_fn)
+    try:
+        for line in change_column(segment, config.column, config.encoding):
+            print(line)
+    finally:
+        if config.figure_fn:
+            draw_pieces(drawn, config.figure_fn)
 
 
 if __name__ == '__main__':

@@ -13,7 +13,8 @@ The columns are separated by tabs and counted from 0, so 1 is the text of
 import re
 
 from guards import InputError, add_encoding, input_errors, read_lines, run
-from utils import add_column_option, change_column, get_filter_argparser
+from tables import add_column_option
+from utils import change_column, get_filter_argparser
 
 # In a replacement, a backslash begins a group or stands for itself. `\n` is refused,
 # because it would make two lines of one.

@@ -18,7 +18,8 @@ from functools import partial
 
 from guards import add_encoding, number, run
 from model import get_boundaries, split_words
-from utils import add_column_option, change_column, get_filter_argparser
+from tables import add_column_option
+from utils import change_column, get_filter_argparser
 
 # Numbers with their points, words with their apostrophes and hyphens, and repeated
 # punctuation marks.

@@ -18,7 +18,8 @@ from guards import (
     run,
     save_checkpoint,
 )
-from utils import add_column_option, draw_pieces, get_device
+from tables import add_column_option, read_texts
+from utils import draw_pieces, get_device
 
 
 def define_argparser():
@@ -61,7 +62,6 @@ def add_model_options(parser):
 
 def main(config):
     """Learn from the words of a text, and save the model."""
-    from data_loader import read_texts
     from trainer import count_words, get_stages, get_trainer
 
     check_model_fn(config.model_fn)

@@ -1,13 +1,14 @@
-"""The helpers of this chapter: the device, columns of text, and the picture."""
+"""The helpers of this chapter: the device, the loop of a filter, and the picture."""
 
 import argparse
-import csv
 import itertools
+import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
-from guards import InputError, input_errors, number, read_lines, save_figure
+from guards import InputError, save_figure
+from tables import read_cells
 
 # Light enough for black letters on them.
 COLOURS = ['#a6cee3', '#fdd49e', '#b2df8a', '#fbb4ae', '#cab2d6', '#ffff99']
@@ -60,76 +61,27 @@ def get_filter_argparser(description):
     )
 
 
-def add_column_option(parser, default=-1, name='--column'):
-    """Add the option that says which column of a line is the text."""
-    kind = {'type': number(int, -1), 'default': default, 'metavar': 'COLUMN'}
-    column_help = 'of the text between tabs, counted from 0; -1: the whole line'
-    parser.add_argument(name, **kind, help=column_help)
-
-
-def read_cells(column, fn=None, encoding='utf-8'):
-    """Yield the cells of each line, a list: split at its tabs, or the whole line.
-
-    The list of a blank line is empty. A file whose name ends in .csv is read as CSV.
-
-    Arguments:
-        column: of the text, counted from 0; -1: the whole line is the text.
-        fn: the file; None: stdin.
-        encoding: of the file.
-
-    Raises:
-        InputError: the file can't be read, or a line has no such column.
-    """
-    lines = read_lines(fn, encoding)
-    if column < 0:
-        rows = ([line] for line in lines)
-    elif str(fn).lower().endswith('.csv'):
-        rows = read_csv(lines, fn)
-    else:
-        rows = (line.split('\t') for line in lines)
-    for line_number, cells in enumerate(rows, start=1):
-        cells = [] if cells == [''] else cells
-        if cells and len(cells) <= column:
-            found = f'counted from 0, found {len(cells)} columns'
-            line = f'{fn or "stdin"}, line {line_number}'
-            raise InputError(f'{line}: expected a column {column}, {found}')
-        yield cells
-
-
-def read_csv(lines, fn):
-    """Yield the cells of the rows of a CSV file; semicolons can separate them, too."""
-    first = next(lines, '')
-    separator = max(',;\t', key=first.count)
-    lines = (f'{line}\n' for line in itertools.chain([first], lines))
-    with input_errors(f'{fn}: expected a CSV file', csv.Error):
-        csv.field_size_limit(2**31 - 1)
-        yield from csv.reader(lines, delimiter=separator, strict=True)
-
-
-def read_column(column, fn=None, encoding='utf-8'):
-    """Return an iterator of the texts; arguments and errors as for read_cells()."""
-    rows = read_cells(column, fn, encoding)
-    return (cells[column] if cells else '' for cells in rows)
-
-
 def change_column(change, column, encoding='utf-8'):
     """Yield each line of stdin with its text changed.
+
+    A line without the column is an error on stderr, and becomes a blank line; after the
+    last line, the exit status is then 2.
 
     Arguments:
         change: takes an iterator of texts and returns an iterator of the new texts, in
             the same order. It can read ahead.
         column: of the text, counted from 0; -1: the whole line.
         encoding: of stdin.
-
-    Raises:
-        InputError: a line has no such column.
     """
-    rows, copies = itertools.tee(read_cells(column, None, encoding))
+    bad_lines = []
+    rows, copies = itertools.tee(read_cells(column, None, encoding, bad_lines))
     for text in change(cells[column] if cells else '' for cells in copies):
         cells = next(rows)
         if cells:
             cells[column] = text
         yield '\t'.join(cells)
+    if bad_lines:
+        sys.exit(2)
 
 
 def draw_pieces(rows, fn, history=()):

@@ -10,7 +10,8 @@ This file is the table of contents: device, data, model, trainer, save.
 from pathlib import Path
 
 from guards import add_encoding, check_model_fn, get_argparser, log, number, run
-from utils import add_column_option, draw_learning_curve, get_device
+from tables import add_column_option
+from utils import draw_learning_curve, get_device
 
 
 def define_argparser():

@@ -7,9 +7,7 @@ from torch.utils.data import DataLoader, Dataset
 
 import fast
 from guards import InputError, log
-from n_grams import make_vocabulary
-from subwords import make_tokenizer
-from tables import (
+from labels import (
     drop_duplicates,
     drop_known,
     get_class_names,
@@ -17,6 +15,8 @@ from tables import (
     hash_texts,
     read_table,
 )
+from n_grams import make_vocabulary
+from subwords import make_tokenizer
 
 
 def split_table(table, valid_ratio, seed):

@@ -22,7 +22,7 @@ from guards import (
     read_lines,
     run,
 )
-from tables import add_table_options
+from labels import add_table_options
 from utils import batched, get_device
 
 
@@ -172,7 +172,7 @@ def score(classifiers, config):
     """Print the scores on a file of labelled texts; return its first text."""
     from sklearn import metrics
 
-    from tables import drop_known, get_labels, read_table
+    from labels import drop_known, get_labels, read_table
 
     class_names, fn = classifiers[0].class_names, config.test_fn
     table = read_table(fn, config.label_column, config.text_column, config.encoding)

@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from guards import add_encoding, check_model_fn, get_argparser, log, number, run
-from tables import add_table_options
+from labels import add_table_options
 from utils import draw_learning_curve, get_device, load_last, set_seed
 
 # The values of options that were not given, for each network.

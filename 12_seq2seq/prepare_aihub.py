@@ -139,8 +139,9 @@ def read_json(source, encoding):
     import ijson
 
     known, objects, keys, n_objects = {}, [], [], 0
+    file = Utf8(source.open(), encoding)
     try:
-        for event, value in ijson.basic_parse(Utf8(source.open(), encoding)):
+        for event, value in ijson.basic_parse(file):
             if event == 'start_map':
                 objects.append({})
                 keys.append(None)
@@ -162,6 +163,8 @@ def read_json(source, encoding):
     except ijson.JSONError as error:
         expected = f'expected a .json file, this is damaged after {n_objects} objects'
         raise InputError(f'{source.name}: {expected}') from error
+    finally:
+        file.text.close()
 
 
 class Utf8:
@@ -192,14 +195,11 @@ def read_text(source, encoding):
             rows = csv.reader(lines, delimiter=separator, strict=True)
         else:
             rows = (line.rstrip('\r\n').split('\t') for line in lines)
-        for i, cells in enumerate(rows):
-            is_korean = [bool(HANGUL.search(cell)) for cell in cells]
-            if (
-                i == 0
-                and not find_columns(cells)
-                and sorted(is_korean) == [False, True]
-            ):
-                yield source.name, ['원문', '번역문']
+        first = next(rows, [])
+        is_korean = [bool(HANGUL.search(cell)) for cell in first]
+        if not find_columns(first) and sorted(is_korean) == [False, True]:
+            yield source.name, ['원문', '번역문']
+        for cells in itertools.chain([first], rows):
             yield source.name, cells
 
 

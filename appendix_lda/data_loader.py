@@ -1,19 +1,11 @@
 """The data: documents become words, words become counts, and counts become blocks."""
 
-import csv
-import itertools
 import re
-import unicodedata
 
 import numpy as np
 
-from guards import InputError, input_errors, log, read_lines
-
-# The names that the columns of a table are recognised by.
-TEXT_NAMES = (
-    'text texts document documents review reviews sentence sentences comment content '
-    '텍스트 문서 리뷰 문장 댓글 내용 본문'
-)
+from guards import InputError, read_lines
+from tables import read_texts
 
 # What is not language: links, e-mail addresses, markup, and all after an apostrophe.
 NOISE = re.compile(
@@ -22,79 +14,6 @@ NOISE = re.compile(
 )
 # Letters of any script, but no digits.
 WORD = re.compile(r'[^\W\d_]{3,}')
-
-
-def read_cells(column, fn=None, encoding='utf-8'):
-    """Yield the cells of each line, a list: split at its tabs, or the whole line.
-
-    The list of a blank line is empty. A file whose name ends in .csv is read as CSV.
-
-    Arguments:
-        column: of the text, counted from 0; -1: the whole line is the text.
-        fn: the file; None: stdin.
-        encoding: of the file.
-
-    Raises:
-        InputError: the file can't be read, or a line has no such column.
-    """
-    lines = read_lines(fn, encoding)
-    if column < 0:
-        rows = ([line] for line in lines)
-    elif str(fn).lower().endswith('.csv'):
-        rows = read_csv(lines, fn)
-    else:
-        rows = (line.split('\t') for line in lines)
-    for line_number, cells in enumerate(rows, start=1):
-        cells = [] if cells == [''] else cells
-        if cells and len(cells) <= column:
-            found = f'counted from 0, found {len(cells)} columns'
-            line = f'{fn or "stdin"}, line {line_number}'
-            raise InputError(f'{line}: expected a column {column}, {found}')
-        yield cells
-
-
-def read_csv(lines, fn):
-    """Yield the cells of the rows of a CSV file; semicolons can separate them, too."""
-    first = next(lines, '')
-    separator = max(',;\t', key=first.count)
-    lines = (f'{line}\n' for line in itertools.chain([first], lines))
-    with input_errors(f'{fn}: expected a CSV file', csv.Error):
-        csv.field_size_limit(2**31 - 1)
-        yield from csv.reader(lines, delimiter=separator, strict=True)
-
-
-def simplify(name):
-    """Return the name of a column in lower case, without spaces and quotes."""
-    return re.sub(r'[\W_]', '', unicodedata.normalize('NFKC', name)).lower()
-
-
-def read_texts(column, fn, encoding='utf-8'):
-    """Return an iterator of the texts of a file to learn from, without its header.
-
-    Arguments:
-        column: of the text, counted from 0; -1: the whole line is the text.
-        fn, encoding: the file.
-
-    Raises:
-        InputError: as for read_cells(), or the file has a header and column is -1.
-    """
-    rows = read_cells(column, fn, encoding)
-    first = next(rows, [])
-    separator = ',' if str(fn).lower().endswith('.csv') else '\t'
-    cells = first if column >= 0 else ''.join(first).split(separator)
-    names = [simplify(cell) for cell in cells]
-    found = [i for i, name in enumerate(names) if name in TEXT_NAMES.split()]
-    is_text = not found or (column < 0 and len(names) == 1)
-    if is_text or any(name.isdigit() for name in names):
-        if column < 0 and len(cells) > 1 and separator == '\t':
-            log(f'{fn}: line 1 has tabs; if this is a table, tell the --column')
-        rows = itertools.chain([first], rows)
-    elif column < 0:
-        advice = f'tell the text with --column, such as {found[0]}'
-        raise InputError(f'{fn}: expected texts, found a table of {cells}: {advice}')
-    else:
-        log(f'{fn}: line 1 is a header, the text is {cells[column]!r}')
-    return (cells[column] if cells else '' for cells in rows)
 
 
 def clean(text):

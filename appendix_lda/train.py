@@ -19,8 +19,8 @@ from guards import (
     run,
     save_checkpoint,
 )
+from tables import add_column_option
 from utils import (
-    add_column_option,
     draw_topics,
     get_beginning,
     get_coherence,

@@ -3,7 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
-from guards import InputError, number, save_figure
+from guards import InputError, save_figure
 
 
 def set_seed(seed):
@@ -50,13 +50,6 @@ def use_korean_font():
     fonts_dir = Path(package.origin).with_name('fonts')
     font_manager.fontManager.addfont(fonts_dir / 'NanumGothic.ttf')
     matplotlib.rcParams['font.family'] = ['DejaVu Sans', 'NanumGothic']
-
-
-def add_column_option(parser, default=-1, name='--column'):
-    """Add the option that says which column of a line is the text."""
-    kind = {'type': number(int, -1), 'default': default, 'metavar': 'COLUMN'}
-    column_help = 'of the text between tabs, counted from 0; -1: the whole line'
-    parser.add_argument(name, **kind, help=column_help)
 
 
 def get_beginning(text, length=60):

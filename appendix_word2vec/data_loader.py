@@ -1,22 +1,13 @@
 """The data: the texts of a file become sentences, lists of words; some are held out."""
 
-import itertools
 import re
-import unicodedata
 from collections import Counter
 from textwrap import wrap
 
 import torch
 
 from guards import InputError, log
-from utils import read_cells
-
-# The names that the columns of a table are recognised by.
-TEXT_NAMES = (
-    'text texts document documents review reviews sentence sentences comment content '
-    '텍스트 문서 리뷰 문장 댓글 내용 본문'
-)
-
+from tables import read_texts
 
 # Words and numbers; an apostrophe between letters is part of a word.
 ENGLISH_WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -47,40 +38,6 @@ def tokenize_korean(lines):
             token for token in tokens if token.tag[0] != 'S' or token.tag in words
         ]
         yield [token.lemma.lower() for token in tokens]
-
-
-def simplify(name):
-    """Return the name of a column in lower case, without spaces and quotes."""
-    return re.sub(r'[\W_]', '', unicodedata.normalize('NFKC', name)).lower()
-
-
-def read_texts(column, fn, encoding='utf-8'):
-    """Return an iterator of the texts of a file to learn from, without its header.
-
-    Arguments:
-        column: of the text, counted from 0; -1: the whole line is the text.
-        fn, encoding: the file.
-
-    Raises:
-        InputError: as for read_cells(), or the file has a header and column is -1.
-    """
-    rows = read_cells(column, fn, encoding)
-    first = next(rows, [])
-    separator = ',' if str(fn).lower().endswith('.csv') else '\t'
-    cells = first if column >= 0 else ''.join(first).split(separator)
-    names = [simplify(cell) for cell in cells]
-    found = [i for i, name in enumerate(names) if name in TEXT_NAMES.split()]
-    is_text = not found or (column < 0 and len(names) == 1)
-    if is_text or any(name.isdigit() for name in names):
-        if column < 0 and len(cells) > 1 and separator == '\t':
-            log(f'{fn}: line 1 has tabs; if this is a table, tell the --column')
-        rows = itertools.chain([first], rows)
-    elif column < 0:
-        advice = f'tell the text with --column, such as {found[0]}'
-        raise InputError(f'{fn}: expected texts, found a table of {cells}: {advice}')
-    else:
-        log(f'{fn}: line 1 is a header, the text is {cells[column]!r}')
-    return (cells[column] if cells else '' for cells in rows)
 
 
 def load_sentences(config):

@@ -13,7 +13,8 @@ import argparse
 from pathlib import Path
 
 from guards import add_encoding, check_model_fn, get_argparser, log, number, run
-from utils import add_column_option, draw_learning_curve, get_device, set_seed
+from tables import add_column_option
+from utils import draw_learning_curve, get_device, set_seed
 
 
 def define_argparser():

@@ -41,7 +41,7 @@ def read_corpus(chapter, fns, n_words):
     """Return sentences of that many words or more, and those held out."""
     sentences = []
     for fn in [*fns, datapath('lee_background.cor')]:
-        texts = chapter.utils.read_column(-1, fn)
+        texts = chapter.tables.read_texts(-1, fn)
         sentences += filter(None, chapter.data_loader.tokenize_english(texts))
     train = [words for number, words in enumerate(sentences) if number % 20]
     n_repeats = -(-n_words // sum(map(len, train)))

@@ -207,7 +207,7 @@ def test_merges_are_those_of_the_slow_way(chapter, counts, n_merges, min_count):
 
 
 def test_merges_are_those_of_the_slow_way_on_the_sample(chapter):
-    texts = chapter.utils.read_column(1, FOLDER / 'sample.test.tsv')
+    texts = chapter.tables.read_texts(1, FOLDER / 'sample.test.tsv')
     counts = chapter.trainer.count_words(texts, 'sample.test.tsv')
     merges, words = learn_slowly(counts, 60, 2)
 
@@ -271,7 +271,7 @@ def test_long_tokens_are_split_in_parts(chapter, model):
 
 
 def test_stages_are_models_of_fewer_merges(chapter):
-    texts = chapter.utils.read_column(1, FOLDER / 'sample.test.tsv')
+    texts = chapter.tables.read_texts(1, FOLDER / 'sample.test.tsv')
     words = chapter.trainer.count_words(texts, 'sample.test.tsv')
     trainer = learn(chapter, words, 120)
 
@@ -669,18 +669,36 @@ def test_blank_lines_and_other_columns_stay(chapter, model_fn, tmp_path, name):
 
 
 @pytest.mark.parametrize('name', FILTERS)
-@pytest.mark.parametrize(
-    ('content', 'message'),
-    [
-        (b'0\ta\nb\n', 'stdin, line 2: expected a column 1, .* found 1 columns'),
-        (b'0\ta\n\n0\t\xc3\n', 'stdin, line 3: expected UTF-8, byte 3 is not'),
-    ],
-)
-def test_bad_lines(chapter, model_fn, tmp_path, name, content, message):
+def test_bad_lines(chapter, model_fn, tmp_path, name):
+    content, message = b'0\ta\n\n0\t\xc3\n', 'stdin, line 3: expected UTF-8, byte 3'
     with pytest.raises(chapter.guards.InputError, match=message):
         run_filter(
             getattr(chapter, name), tmp_path, content, *filter_arguments(name, model_fn)
         )
+
+
+@pytest.mark.parametrize('name', FILTERS)
+def test_lines_without_the_column_do_not_stop_a_filter(
+    chapter, model_fn, tmp_path, name, capsys, monkeypatch
+):
+    """They are blank, an error each, and the exit status is 2 at the end."""
+    stdin = io.TextIOWrapper(io.BytesIO('0\t영\nb\n1\t일\nc'.encode()), 'utf-8')
+    monkeypatch.setattr(sys, 'stdin', stdin)
+    program = getattr(chapter, name)
+    arguments = [*filter_arguments(name, model_fn)]
+    figure_fn = tmp_path / 'lines.png'
+    if name == 'predict':
+        arguments += ['--figure_fn', figure_fn]
+
+    with importable(chapter), pytest.raises(SystemExit, match='^2$'):
+        program.main(program.define_argparser().parse_args([*map(str, arguments)]))
+
+    output, errors = capsys.readouterr()
+    assert [line[:2] for line in output.split('\n')] == ['0\t', '', '1\t', '', '']
+    for line in (2, 4):
+        place = f'error: stdin, line {line}'
+        assert f'{place}: expected a column 1, counted from 0, found 1 col' in errors
+    assert figure_fn.exists() == (name == 'predict')
 
 
 def test_a_bad_line_comes_through_kiwi(chapter, kiwi, tmp_path):
@@ -712,7 +730,7 @@ def test_any_bytes_are_text_or_a_clear_line(chapter, model_fn, tmp_path, name, c
 def test_endless_text_is_read_as_it_comes(chapter, kiwi, monkeypatch, lang):
     """A filter that read all its input first would not come to an end here."""
     lines = map('{}\t좋다'.format, itertools.count())
-    monkeypatch.setattr(chapter.utils, 'read_lines', lambda *_: lines)
+    monkeypatch.setattr(chapter.tables, 'read_lines', lambda *_: lines)
 
     def change(texts):
         if lang == 'en':
@@ -786,16 +804,24 @@ def test_pictures_of_odd_text(chapter, model_fn, tmp_path, recwarn):
 # ---- Batches
 
 
-def collect(chapter, fn, batch_size, min_freq=1, seed=0, n_epochs=2):
+def collect(chapter, examples, batch_size, min_freq=1, seed=0, n_epochs=2):
     """Return the batches of some epochs, by torchtext and by torch alone."""
+    data = examples, batch_size, min_freq
     random.seed(seed)
-    iterator = chapter.data_loader.get_torchtext_iterator(fn, batch_size, min_freq)
-    loader, *_ = chapter.data_loader.get_loader(fn, batch_size, min_freq, seed)
+    iterator = chapter.data_loader.get_torchtext_iterator(*data)
+    loader, *_ = chapter.data_loader.get_loader(*data, seed)
     ended = [
         (*batch.text, batch.label) for _ in range(n_epochs) for batch in iter(iterator)
     ]
     plain = [tuple(batch) for _ in range(n_epochs) for batch in loader]
     return ended, plain
+
+
+def read_table(chapter, fn):
+    """Return the examples of a table, read with the default options."""
+    options = ['--train_fn', str(fn)]
+    config = chapter.data_loader.define_argparser().parse_args(options)
+    return chapter.data_loader.read_examples(config)
 
 
 def assert_equal_batches(ended, plain):
@@ -810,7 +836,8 @@ def assert_equal_batches(ended, plain):
 def test_torchtext_and_torch_make_the_same_batches(chapter, batch_size, min_freq):
     fn = FOLDER / ('sample.test.tsv' if batch_size == 1 else 'sample.train.tsv')
 
-    ended, plain = collect(chapter, fn, batch_size, min_freq, seed=batch_size)
+    examples = read_table(chapter, fn)
+    ended, plain = collect(chapter, examples, batch_size, min_freq, seed=batch_size)
 
     assert_equal_batches(ended, plain)
     half = len(plain) // 2
@@ -835,22 +862,17 @@ rows = st.tuples(
 )
 @example(rows=[('0', 'an "open mark'), ('1', 'b')], batch_size=2, min_freq=1)
 @example(rows=[('0', '<pad> <unk> a')], batch_size=1, min_freq=1)
-def test_torchtext_and_torch_read_the_same(
-    chapter, tmp_path, rows, batch_size, min_freq
-):
-    fn = tmp_path / 'rows.tsv'
-    fn.write_text(
-        ''.join(f'{label}\t{text}\n' for label, text in rows), encoding='utf-8'
-    )
+def test_torchtext_and_torch_read_the_same(chapter, rows, batch_size, min_freq):
+    examples = [(label, text.split()) for label, text in rows]
 
-    assert_equal_batches(*collect(chapter, fn, batch_size, min_freq))
+    assert_equal_batches(*collect(chapter, examples, batch_size, min_freq))
 
 
 def test_lines_of_any_length_are_read(chapter, tmp_path):
     fn = tmp_path / 'rows.tsv'
     fn.write_text('0\t' + 'a ' * 200_000 + '\n1\tb\n', encoding='utf-8')
 
-    assert_equal_batches(*collect(chapter, fn, 2, n_epochs=1))
+    assert_equal_batches(*collect(chapter, read_table(chapter, fn), 2, n_epochs=1))
 
 
 def test_every_line_comes_once_an_epoch_among_its_like(chapter):
@@ -877,12 +899,11 @@ def test_labels_and_words_do_not_depend_on_the_order_of_lines(chapter):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (b'', 'expected lines of a label'),
-        (b'0\ta\n\n1\tb\n', "line 2: .* found ''"),
-        (b'0 a\n', "line 1: .* found '0 a'"),
-        (b'\ta\n', 'line 1: '),
-        (b'0\ta\tb\n', 'line 1: '),
-        (b'0\ta\rb\n', 'line 1: '),
+        (b'', 'expected labelled texts, found none'),
+        (b'0\t \n', 'expected labelled texts, found none'),
+        (b'0 a\n', 'line 1: .* found one column'),
+        (b'\ta\n', 'line 1: .* found no label'),
+        (b'0\ta\tb\n', 'line 1: .* found 3 columns'),
         (b'0\ta\n0\t\xff\n', 'line 2: expected UTF-8'),
     ],
 )
@@ -891,7 +912,7 @@ def test_bad_examples(chapter, tmp_path, content, message):
     fn.write_bytes(content)
 
     with pytest.raises(chapter.guards.InputError, match=message):
-        chapter.data_loader.get_loader(fn, 2)
+        read_table(chapter, fn)
 
 
 def test_a_batch_is_printed(chapter, tmp_path):

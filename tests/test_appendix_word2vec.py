@@ -448,7 +448,7 @@ def test_it_learns(chapter, tmp_path, kind, form):
 @pytest.mark.parametrize('kind', KINDS)
 def test_loss_is_that_of_gensim(chapter, kind):
     """Of both forms. On a small text: the benchmark does it on five million words."""
-    texts = chapter.utils.read_column(-1, datapath('lee_background.cor'))
+    texts = chapter.tables.read_texts(-1, datapath('lee_background.cor'))
     sentences = list(chapter.data_loader.tokenize_english(texts)) * 4
     config = make_config(model=kind, word_vec_size=30, window=5, n_negatives=5)
     for name, value in (('block_size', 32), ('batch_size', 512), ('n_noise', 32)):

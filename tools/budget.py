@@ -7,8 +7,10 @@ A line counts if there is code on it: comments, docstrings and blank lines are f
 
 The lesson is model.py, trainer.py, search.py and the function main of train.py (in 01
 also that of main.py, which is the whole program on one page). Its share is taken of the
-chapter without guards.py, fast.py, make_sample.py and prepare*.py. The limit on all
-lines includes guards.py and fast.py. New is the share of lines that the parents in
+chapter without the guards, fast.py, make_sample.py and prepare*.py. Guards are files
+that are the same in all chapters that have them: guards.py, and in the chapters that
+read texts also tables.py and labels.py. The limit on all lines includes the guards and
+fast.py. New is the share of lines that the parents in
 lineage.toml do not have, without model.py, which is the lesson.
 """
 
@@ -24,7 +26,10 @@ from lineage import Lineage
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The most lines of code that a chapter may have, guards.py and fast.py included.
+# The same file in all chapters that have it, to be read once.
+GUARDS = ('guards.py', 'tables.py', 'labels.py')
+
+# The most lines of code that a chapter may have, guards and fast.py included.
 LIMITS = {
     '01_linear_regression': 260,
     '02_mnist_tutorial': 400,
@@ -55,10 +60,9 @@ REACHED_SHARES = {
     '04_advanced_pytorch/custom_dataset': 0.379,
     '05_cnn': 0.424,
     '06_transfer_learning': 0.351,
-    '08_preprocessing': 0.388,
-    'appendix_lda': 0.41,
-    '10_text_classification': 0.302,
-    '10_text_classification/lstm': 0.334,
+    '08_preprocessing': 0.437,
+    'appendix_lda': 0.446,
+    '10_text_classification': 0.359,
 }
 REACHED_LINES = {
     '01_linear_regression': 406,
@@ -68,18 +72,14 @@ REACHED_LINES = {
     '05_cnn': 700,
     '06_transfer_learning': 986,
     '07_rnn': 737,
-    '08_preprocessing': 883,
-    '09_word_embedding': 592,
-    '10_text_classification': 1261,
+    '08_preprocessing': 1009,
+    '09_word_embedding': 602,
+    '10_text_classification': 1299,
     '13_transformer': 1394,
 }
 REACHED_NEW = {
     '02_mnist_tutorial': 0.574,
-    '09_word_embedding': 0.451,
-    '10_text_classification': 0.477,
-    '10_text_classification/lstm': 0.459,
-    'appendix_lda': 0.7,
-    'appendix_word2vec': 0.474,
+    'appendix_lda': 0.61,
 }
 
 NO_CODE = {
@@ -152,8 +152,10 @@ def count_chapter(folder):
             continue
         total, lesson = count_file(fn)
         counts['all'] += total
-        if fn.name in ('guards.py', 'fast.py'):
-            counts[fn.stem] += total
+        if fn.name in GUARDS:
+            counts['guards'] += total
+        elif fn.name == 'fast.py':
+            counts['fast'] += total
         else:
             counts['reading'] += total
             counts['lesson'] += lesson

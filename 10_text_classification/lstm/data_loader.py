@@ -4,7 +4,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
-from tables import (
+from labels import (
     drop_duplicates,
     drop_known,
     get_class_names,

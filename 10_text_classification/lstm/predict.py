@@ -10,7 +10,7 @@ is the true label, a tab and a text.
 """
 
 from guards import add_encoding, get_argparser, read_lines, run
-from tables import add_table_options
+from labels import add_table_options
 from utils import get_device
 
 
@@ -88,7 +88,7 @@ def score(classifier, config):
     """Print the scores of the classifier on a file of labelled texts."""
     from sklearn import metrics
 
-    from tables import drop_known, get_labels, read_table
+    from labels import drop_known, get_labels, read_table
 
     class_names, fn = classifier.class_names, config.test_fn
     table = read_table(fn, config.label_column, config.text_column, config.encoding)

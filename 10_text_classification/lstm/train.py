@@ -10,7 +10,7 @@ trainer, save.
 from pathlib import Path
 
 from guards import add_encoding, check_model_fn, get_argparser, log, number, run
-from tables import add_table_options
+from labels import add_table_options
 from utils import draw_learning_curve, get_device, load_last, set_seed
 
 
