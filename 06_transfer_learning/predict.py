@@ -15,15 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from guards import (
-    InputError,
-    get_argparser,
-    load_checkpoint,
-    log,
-    read_picture,
-    run,
-    save_figure,
-)
+from guards import get_argparser, load_checkpoint, run, save_figure
+from pictures import read_good, read_image
 from utils import get_device
 
 
@@ -51,44 +44,6 @@ def predict(model, x, batch_size=1024):
     with torch.no_grad():
         y_hat = [model(x_i.to(device)).cpu() for x_i in x.split(batch_size)]
     return torch.cat(y_hat).softmax(dim=-1)
-
-
-def read_image(fn):
-    """Read a picture of one digit, and make it similar to the digits of MNIST.
-
-    The ink becomes 1 and the paper 0, whichever is darker; the digit is cut out, scaled
-    to 20 x 20 pixels, and placed with its centre of mass in the middle of 28 x 28
-    pixels (LeCun et al. 1998, section III.A).
-
-    Returns:
-        An array of shape (28, 28).
-
-    Raises:
-        InputError: fn is not a picture, or has only one colour.
-    """
-    from PIL import Image
-    from scipy import ndimage
-
-    pixels = read_picture(fn)
-    # |pixels| = (height, width)
-    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    ink = pixels - np.median(border)
-    if -ink.min() > ink.max():
-        ink = -ink
-    ink = np.clip(ink / ink.max() * 1.4 - 0.4, 0, 1)
-
-    # Cut out and scale: a thin line keeps a width of one pixel.
-    ink = ink[ndimage.find_objects((ink > 0).astype(int))[0]]
-    height, width = np.maximum(1, np.round(20 * np.array(ink.shape) / max(ink.shape)))
-    size = int(width), int(height)
-    ink = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BILINEAR))
-
-    # Centre
-    square = np.zeros((28, 28), np.float32)
-    centre = np.add(ndimage.center_of_mass(ink), 0.5)
-    top, left = np.clip(np.round(14 - centre), 0, 28 - np.array(ink.shape)).astype(int)
-    square[top : top + ink.shape[0], left : left + ink.shape[1]] = ink / ink.max()
-    return square
 
 
 def load_model(checkpoint):
@@ -158,27 +113,6 @@ def score(model, checkpoint, config, figure):
     title = 'Ten images classified right, and up to ten classified wrong'
     draw_images(left, title, x[shown], captions)
     return x
-
-
-def read_good(fns, read):
-    """Read pictures; report those that can't be read, and leave them out.
-
-    Arguments:
-        fns: the files.
-        read: makes an array or a tensor of a file, or raises an InputError.
-
-    Returns:
-        The files that could be read, and what read has made of each.
-    """
-    pairs = []
-    for fn in fns:
-        try:
-            pairs.append((fn, read(fn)))
-        except InputError as error:
-            log(f'error: {error}')
-    if not pairs:
-        sys.exit(2)
-    return zip(*pairs, strict=True)
 
 
 def read_images(model, checkpoint, config, figure):

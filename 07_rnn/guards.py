@@ -20,6 +20,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+# How files of Excel, of other programs for documents, and of gzip begin.
+BINARY = (b'PK\3\4', b'\xd0\xcf\x11\xe0', b'\x1f\x8b')
+
 
 class InputError(Exception):
     """An error that the user can correct; its text is one line."""
@@ -162,6 +165,8 @@ def read_lines(fn=None, encoding='utf-8'):
                 found = f'expected {encoding.upper()}, byte {error.start + 1} is not'
                 if other := find_encoding(line + (file.read(10**6) if fn else b'')):
                     found += f'; try again with --encoding {other}'
+                if n_lines == 0 and line.startswith(BINARY):
+                    found = 'expected text, found an Excel or zip file; save it as CSV'
                 raise InputError(f'{name}, line {n_lines + 1}: {found}') from error
             # In UTF-16 a line feed is two bytes, and the next line begins with one.
             *lines, rest = rest.split('\n')
@@ -169,33 +174,6 @@ def read_lines(fn=None, encoding='utf-8'):
                 n_lines += 1
                 text = text.removeprefix('\ufeff') if n_lines == 1 else text
                 yield text.removesuffix('\r')
-
-
-def read_picture(fn):
-    """Read a picture in any format that Pillow knows, as shades of grey.
-
-    Returns:
-        An array of shape (height, width), 0 (black) to 255 (white), at most 400 x 400.
-
-    Raises:
-        InputError: fn can't be read, is not a picture, or has only one colour.
-    """
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    with input_errors(f'{fn}: expected a picture'), Image.open(fn) as file:
-        image = ImageOps.exif_transpose(file)
-        if image.mode.startswith('I'):
-            # 16 bits a pixel: Pillow would cut off all above 255.
-            image = image.point(lambda value: value * (1 / 256))
-        image.thumbnail((400, 400))
-        image = image.convert('RGBA')
-    # Transparent pixels become grey, so that black and white ink are visible on them.
-    paper = Image.new('RGBA', image.size, 'grey')
-    pixels = np.asarray(Image.alpha_composite(paper, image).convert('L'), np.float32)
-    if np.ptp(pixels) < 16:
-        raise InputError(f'{fn}: expected a drawing, found a picture of one colour')
-    return pixels
 
 
 def check_model_fn(fn):

@@ -92,7 +92,9 @@ def check_row(cells, label, n_columns, place):
         place: the file, the line and what is expected, for the message.
     """
     if len(cells) == 1:
-        raise InputError(f'{place}, found one column')
+        advice = 'commas separate columns in a file whose name ends in .csv'
+        found = f'found one column, {cells[0][:40]!r}'
+        raise InputError(f'{place}, {found}; {advice}')
     if len(cells) != n_columns:
         found = f'found {len(cells)} columns: {str(cells)[:60]}'
         raise InputError(f'{place}, {found}; {ADVICE}')
@@ -152,12 +154,18 @@ def read_table(fn, label_column=None, text_column=None, encoding='utf-8'):
         log(f'{fn}: {is_empty.sum()} lines have no text, the first is line {first}')
     table = table[~is_empty]
     n_labels, n_texts = table.nunique()
-    if not is_known and n_labels > max(2, min(0.8 * len(table), n_texts)):
+    if not label_column and n_labels > max(2, min(0.8 * len(table), n_texts)):
         found = (
             f'found {n_labels} labels in {len(table)} lines, such as {texts[0][1]!r}'
         )
         raise InputError(f'{fn}: expected labels that repeat, {found}; {ADVICE}')
     return table
+
+
+def join_some(names, n_shown=50):
+    """Return names with commas between them, of many names only the first ones."""
+    more = [f'and {len(names) - n_shown} more'] if len(names) > n_shown else []
+    return ', '.join([*names[:n_shown], *more])
 
 
 def get_class_names(table, fn, merge=False):
@@ -182,11 +190,12 @@ def get_class_names(table, fn, merge=False):
         names = forms.first().to_dict()
         counts = table['label'].map(lambda label: names[simplify(label)]).value_counts()
     counts = counts.sort_index()
-    log(f'{fn}: ' + ', '.join(f'{n} of class {name}' for name, n in counts.items()))
-    rare = counts[(counts == 1) | (counts < len(table) / 100)]
+    found = [f'{n} of class {name}' for name, n in counts.items()]
+    log(f'{fn}: {join_some(found)}')
+    rare = counts[(counts == 1) | (counts < len(table) / 100)].index
     if len(rare) > 0:
-        names = ', '.join(rare.index)
-        log(f'{fn}: warning: classes with one text, or less than 1 % of all: {names}')
+        kind = 'classes with one text, or less than 1 % of all'
+        log(f'{fn}: warning: {kind}: {join_some(rare)}')
     if len(counts) < 2:
         found = f'found {counts.index[0]!r}'
         raise InputError(f'{fn}: expected two labels or more, {found}')

@@ -13,15 +13,7 @@ confusion matrix of a file in which each line is the true label, a tab and a tex
 import argparse
 import sys
 
-from guards import (
-    InputError,
-    add_encoding,
-    get_argparser,
-    log,
-    number,
-    read_lines,
-    run,
-)
+from guards import InputError, add_encoding, get_argparser, log, number, read_lines, run
 from labels import add_table_options
 from utils import batched, get_device
 

@@ -881,7 +881,7 @@ def test_pictures_are_read(chapter, model, style, digits_to_test, tmp_path):
     for image in images:
         picture = style(enlarge(image))
         picture.save(tmp_path / 'digit.png', exif=picture.getexif())
-        found.append(chapter.predict.read_image(tmp_path / 'digit.png'))
+        found.append(chapter.pictures.read_image(tmp_path / 'digit.png'))
 
     x = torch.from_numpy(np.stack(found)).flatten(1)
     answers = chapter.predict.predict(model, x).argmax(dim=1)
@@ -895,7 +895,7 @@ def test_picture_is_centred_and_scaled(chapter, digits_to_test, number, tmp_path
     fn = tmp_path / 'digit.png'
     on_wide_paper(enlarge(digits_to_test[0][number])).save(fn)
 
-    image = chapter.predict.read_image(fn)
+    image = chapter.pictures.read_image(fn)
 
     ink = np.nonzero(image)
     assert image.shape == (28, 28)
@@ -915,7 +915,7 @@ def test_picture_and_its_negative_are_the_same(
     invert(picture).save(tmp_path / 'light.png')
 
     dark, light = (
-        chapter.predict.read_image(tmp_path / name)
+        chapter.pictures.read_image(tmp_path / name)
         for name in ('dark.png', 'light.png')
     )
 
@@ -928,7 +928,7 @@ def test_thin_line_is_read(chapter, tmp_path):
     picture.paste('black', (150, 20, 151, 280))
     picture.save(tmp_path / 'one.png')
 
-    image = chapter.predict.read_image(tmp_path / 'one.png')
+    image = chapter.pictures.read_image(tmp_path / 'one.png')
 
     assert np.nonzero(image.max(axis=0))[0].tolist() in ([13], [14])
     assert np.nonzero(image.max(axis=1))[0].tolist() == list(range(4, 24))
@@ -962,7 +962,7 @@ def test_bad_picture(chapter, content, tmp_path):
     fn.write_bytes(content)
 
     with pytest.raises(chapter.utils.InputError) as failure:
-        chapter.predict.read_image(fn)
+        chapter.pictures.read_image(fn)
 
     assert str(failure.value).startswith(f'{fn}: expected a ')
     assert str(failure.value).splitlines() == [str(failure.value)]
@@ -971,7 +971,7 @@ def test_bad_picture(chapter, content, tmp_path):
 @pytest.mark.parametrize('name', ['missing.png', '.'])
 def test_no_picture(chapter, name, tmp_path):
     with pytest.raises(chapter.utils.InputError, match='expected a picture'):
-        chapter.predict.read_image(tmp_path / name)
+        chapter.pictures.read_image(tmp_path / name)
 
 
 @settings(max_examples=3_000 if IS_LONG else 100, deadline=None)
@@ -981,7 +981,7 @@ def test_any_pixels_are_read_or_refused(chapter, pixels, tmp_path_factory):
     Image.fromarray(pixels).save(fn)
 
     try:
-        image = chapter.predict.read_image(fn)
+        image = chapter.pictures.read_image(fn)
     except chapter.utils.InputError as error:
         assert 'one colour' in str(error)
         assert np.ptp(pixels) < 32
@@ -1009,7 +1009,7 @@ def test_any_picture_is_read_or_refused(chapter, cut, changes, tmp_path_factory)
     fn.write_bytes(content[:cut] if cut % 2 else content)
 
     try:
-        assert chapter.predict.read_image(fn).shape == (28, 28)
+        assert chapter.pictures.read_image(fn).shape == (28, 28)
     except chapter.utils.InputError as error:
         assert str(error).splitlines() == [str(error)]
 
@@ -1026,7 +1026,7 @@ def test_a_picture_in_is_a_line_out(
     arguments = ('--image', *fns, '--figure_fn', figure_fn)
     run_here(chapter.predict, '--model_fn', trained, *arguments)
 
-    x = np.stack([chapter.predict.read_image(fn).flatten() for fn in fns])
+    x = np.stack([chapter.pictures.read_image(fn).flatten() for fn in fns])
     p, y_hat = chapter.predict.predict(model, torch.from_numpy(x)).sort(descending=True)
     expected = [
         '\t'.join([str(fn), *(f'{y_hat[i, j]} {p[i, j]:.4f}' for j in range(3))])

@@ -117,10 +117,10 @@ def test_read_table(chapter, tmp_path, content, rows, line_numbers):
     [
         (
             '1\tgood\n0 bad\n',
-            'line 2: expected a label, a tab and a text, found no tab',
+            'line 2: expected a label and a text, found one column',
         ),
         ('1\ta\n0\tb\tc\n', 'line 2: expected .*, found 3 columns: .*--text_column'),
-        ('1\tgood\n\tbad\n', 'line 2: expected a label, .* found no label'),
+        ('1\tgood\n\tbad\n', 'line 2: expected a label .* found no label'),
         (b'1\tgood\n0\tb\xffd\n', 'line 2: expected UTF-8, byte 4 is not'),
         ('', 'expected labelled texts, found none'),
         ('\n \n', 'expected labelled texts, found none'),

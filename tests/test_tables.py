@@ -84,7 +84,15 @@ def test_a_number_is_no_name(tables, tmp_path):
         ('a\t1\nb\t0\na\t1\nb\t2\nc\t1\n', {}, None),
         ('영화\t1\n음악\t0\n책\t1\n', {}, 'found 3 labels in 3 lines'),
         ('1\ta\n0\tb\tc\n', {}, 'line 2: expected .*, found 3 columns'),
-        ('1\ta\n0\n', {}, 'line 2: .* found one column'),
+        ('1\ta\n0\n', {}, "line 2: .* found one column, '0'"),
+        ('label,text\n1,a\n', {}, "one column, 'label,text'; .* ends in .csv"),
+        ('text\tlabel\n1\ta\n1\tb\n0\tc\n', {}, 'found 3 labels in 3 lines'),
+        (
+            b'PK\3\4\xff\xff',
+            {},
+            'line 1: .* found an Excel or zip file; save it as CSV',
+        ),
+        (b'\xd0\xcf\x11\xe0\xa1', {}, 'found an Excel or zip file'),
         (NSMC, {'label_column': '별점'}, 'see --label_column, found .*document'),
         (NSMC, {'label_column': '3'}, 'see --label_column'),
         (NSMC, {'text_column': 'id'}, None),
@@ -136,6 +144,17 @@ def test_classes_are_counted_and_rare_ones_named(tables, tmp_path, capsys):
     output = capsys.readouterr().err
     assert 'x: 150 of class 0, 150 of class 1, 2 of class 2, 1 of class 3\n' in output
     assert output.endswith('one text, or less than 1 % of all: 2, 3\n')
+
+
+def test_of_many_classes_only_the_first_are_named(tables, tmp_path, capsys):
+    content = 'stars\ttext\n' + ''.join(f'{i}\tab {i}\n' for i in range(999))
+    read(tables, tmp_path, content, label_column='stars')
+    table = tables.read_table(tmp_path / 'table.tsv', label_column='stars')
+
+    assert len(tables.get_class_names(table, 'x')) == 999
+    for line in capsys.readouterr().err.strip().split('\n')[-2:]:
+        assert line.endswith('and 949 more')
+        assert len(line) < 1200
 
 
 def test_labels_of_one_meaning(tables, tmp_path, capsys):

@@ -8,9 +8,9 @@ A line counts if there is code on it: comments, docstrings and blank lines are f
 The lesson is model.py, trainer.py, search.py and the function main of train.py (in 01
 also that of main.py, which is the whole program on one page). Its share is taken of the
 chapter without the guards, fast.py, make_sample.py and prepare*.py. Guards are files
-that are the same in all chapters that have them: guards.py, and in the chapters that
-read texts also tables.py and labels.py. The limit on all lines includes the guards and
-fast.py. New is the share of lines that the parents in
+that are the same in all chapters that have them: guards.py, and where pictures or texts
+of one's own are read also pictures.py, tables.py and labels.py. The limit on all lines
+includes the guards and fast.py. New is the share of lines that the parents in
 lineage.toml do not have, without model.py, which is the lesson.
 """
 
@@ -27,7 +27,7 @@ from lineage import Lineage
 ROOT = Path(__file__).resolve().parents[1]
 
 # The same file in all chapters that have it, to be read once.
-GUARDS = ('guards.py', 'tables.py', 'labels.py')
+GUARDS = ('guards.py', 'pictures.py', 'tables.py', 'labels.py')
 
 # The most lines of code that a chapter may have, guards and fast.py included.
 LIMITS = {
@@ -54,31 +54,29 @@ UTILS_LIMIT = 90
 # What was reached where the numbers above could not be met. It must not become worse.
 REACHED_SHARES = {
     '01_linear_regression': 0.341,
-    '02_mnist_tutorial': 0.332,
+    '02_mnist_tutorial': 0.371,
     '03_mnist_autoencoder': 0.369,
-    '04_advanced_pytorch': 0.419,
     '04_advanced_pytorch/custom_dataset': 0.379,
-    '05_cnn': 0.424,
-    '06_transfer_learning': 0.351,
+    '06_transfer_learning': 0.367,
     '08_preprocessing': 0.437,
+    '10_text_classification': 0.362,
     'appendix_lda': 0.446,
-    '10_text_classification': 0.359,
 }
 REACHED_LINES = {
-    '01_linear_regression': 406,
-    '02_mnist_tutorial': 494,
-    '03_mnist_autoencoder': 458,
-    '04_advanced_pytorch': 613,
-    '05_cnn': 700,
-    '06_transfer_learning': 986,
-    '07_rnn': 737,
-    '08_preprocessing': 1009,
-    '09_word_embedding': 602,
-    '10_text_classification': 1299,
-    '13_transformer': 1394,
+    '01_linear_regression': 395,
+    '02_mnist_tutorial': 492,
+    '03_mnist_autoencoder': 447,
+    '04_advanced_pytorch': 611,
+    '05_cnn': 698,
+    '06_transfer_learning': 984,
+    '07_rnn': 735,
+    '08_preprocessing': 1004,
+    '09_word_embedding': 591,
+    '10_text_classification': 1286,
+    '13_transformer': 1383,
 }
 REACHED_NEW = {
-    '02_mnist_tutorial': 0.574,
+    '02_mnist_tutorial': 0.583,
     'appendix_lda': 0.61,
 }
 
