@@ -84,19 +84,22 @@ def run(main, parser):
         sys.exit(1)
 
 
-def get_argparser(description):
-    """Return a parser with the two options that every program of the course has.
+def get_argparser(description, has_model=True):
+    """Return a parser whose help shows every default, and whose errors are one line.
 
-    Its help shows every default, and its errors are one line.
+    Arguments:
+        description: the first line of the help.
+        has_model: add the two options that every program with a model has.
     """
     p = argparse.ArgumentParser(
         description=description,
         usage=argparse.SUPPRESS,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    p.add_argument('--model_fn', default='model.pth', help='the checkpoint')
-    gpu_help = 'accelerator, -1 for the CPU; None takes 0 if there is one'
-    p.add_argument('--gpu_id', type=number(int, -1), help=gpu_help)
+    if has_model:
+        p.add_argument('--model_fn', default='model.pth', help='the checkpoint')
+        gpu_help = 'accelerator, -1 for the CPU; None takes 0 if there is one'
+        p.add_argument('--gpu_id', type=number(int, -1), help=gpu_help)
     return p
 
 

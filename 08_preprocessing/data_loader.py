@@ -14,7 +14,7 @@ alone.
 import random
 from collections import Counter
 
-from guards import add_encoding, number, run
+from guards import add_encoding, get_argparser, number, run
 from labels import (
     add_table_options,
     drop_duplicates,
@@ -23,7 +23,6 @@ from labels import (
     read_table,
 )
 from model import UNKNOWN
-from utils import get_filter_argparser
 
 PAD = '<pad>'
 
@@ -167,7 +166,7 @@ def get_loader(examples, batch_size, min_freq=1, seed=0):
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_filter_argparser(description='Print a batch, made in two ways.')
+    p = get_argparser('Print a batch, made in two ways.', has_model=False)
     option, count = p.add_argument, number(int, 1)
     option('--train_fn', default='sample.train.tsv', help='label, tab, text a line')
     option('--batch_size', type=count, default=4, help='lines a batch')

@@ -6,15 +6,15 @@ It is the inverse of tokenizer.py, of predict.py, and of both in a row: only the
 and the number of the spaces can differ from the original text.
 """
 
-from guards import add_encoding, run
+from guards import add_encoding, get_argparser, run
 from model import join_tokens
 from tables import add_column_option
-from utils import change_column, get_filter_argparser
+from utils import change_column
 
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_filter_argparser(description='Join tokens to text.')
+    p = get_argparser('Join tokens to text.', has_model=False)
     add_column_option(p)
     add_encoding(p)
     return p

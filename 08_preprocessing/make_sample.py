@@ -8,8 +8,7 @@ combinations of a few words; results on them say nothing about real text.
 
 import random
 
-from guards import number, run, write_file
-from utils import get_filter_argparser
+from guards import get_argparser, number, run, write_file
 
 # Slashes separate the alternatives.
 OPENINGS = '///정말 /진짜 /와 /솔직히 /오랜만에 /역시 /아 '
@@ -44,7 +43,7 @@ TAILS = {
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_filter_argparser(description='Write the sample.')
+    p = get_argparser('Write the sample.', has_model=False)
 
     p.add_argument('--n_train', type=number(int, 1), default=3000, help='lines')
     p.add_argument('--n_test', type=number(int, 1), default=300, help='lines')

@@ -12,9 +12,16 @@ The columns are separated by tabs and counted from 0, so 1 is the text of
 
 import re
 
-from guards import InputError, add_encoding, input_errors, read_lines, run
+from guards import (
+    InputError,
+    add_encoding,
+    get_argparser,
+    input_errors,
+    read_lines,
+    run,
+)
 from tables import add_column_option
-from utils import change_column, get_filter_argparser
+from utils import change_column
 
 # In a replacement, a backslash begins a group or stands for itself. `\n` is refused,
 # because it would make two lines of one.
@@ -27,7 +34,7 @@ PROBES = ['', '가나, ab 12.', 'ㅋㅋ\x00\n']
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_filter_argparser(description='Clean one column of a text by rules.')
+    p = get_argparser('Clean one column of a text by rules.', has_model=False)
     p.add_argument('rules_fn', metavar='RULES', help='file of the rules')
     add_column_option(p, None, 'column')
     add_encoding(p)

@@ -16,10 +16,10 @@ import re
 import sys
 from functools import partial
 
-from guards import add_encoding, number, run
+from guards import add_encoding, get_argparser, number, run
 from model import get_boundaries, split_words
 from tables import add_column_option
-from utils import change_column, get_filter_argparser
+from utils import change_column
 
 # Numbers with their points, words with their apostrophes and hyphens, and repeated
 # punctuation marks.
@@ -32,7 +32,7 @@ PART = re.compile('.{1,500}$|.{1,499} |.{1,500}', re.DOTALL)
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = get_filter_argparser(description='Split the words of a text into tokens.')
+    p = get_argparser('Split the words of a text into tokens.', has_model=False)
     option, threads = p.add_argument, number(int, 1, 1024)
     option('--lang', choices=['ko', 'en'], default='ko', help='the language')
     add_column_option(p)

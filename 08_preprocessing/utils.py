@@ -1,6 +1,5 @@
 """The helpers of this chapter: the device, the loop of a filter, and the picture."""
 
-import argparse
 import itertools
 import sys
 import warnings
@@ -50,15 +49,6 @@ def use_korean_font():
     fonts_dir = Path(package.origin).with_name('fonts')
     font_manager.fontManager.addfont(fonts_dir / 'NanumGothic.ttf')
     matplotlib.rcParams['font.family'] = ['DejaVu Sans', 'NanumGothic']
-
-
-def get_filter_argparser(description):
-    """Return a parser whose help shows every default, for a program without a model."""
-    return argparse.ArgumentParser(
-        description=description,
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
 
 
 def change_column(change, column, encoding='utf-8'):

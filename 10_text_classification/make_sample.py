@@ -9,9 +9,10 @@ expectations are disappointed. The test reviews combine patterns, subjects and w
 ways that the training reviews do not.
 """
 
-import argparse
 import random
 from pathlib import Path
+
+from guards import get_argparser
 
 # Stem, past, adnominal, future adnominal and quoted form, to be combined with endings:
 # 좋 + 지 않았어요, 좋았 + 다, 좋은 + 영화, 좋을 + 줄, 좋다 + 는.
@@ -200,11 +201,7 @@ def main(config):
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        description='Write the sample of Korean film reviews.',
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    p = get_argparser('Write the sample of Korean film reviews.', has_model=False)
     p.add_argument('--out_dir', default='sample', help='folder to write to')
     p.add_argument('--n_train', type=int, default=5400, help='reviews to train on')
     p.add_argument('--n_test', type=int, default=600, help='reviews to test on')

@@ -8,12 +8,11 @@ reviews are those of the corpus; the validation reviews are a random share of it
 training reviews, by seed. An interrupted download continues where it stopped.
 """
 
-import argparse
 import hashlib
 import os
 from pathlib import Path
 
-from guards import InputError, log, number, run, write_file
+from guards import InputError, get_argparser, log, number, run, write_file
 
 URL = 'https://raw.githubusercontent.com/e9t/nsmc/master'
 # The size in bytes and the SHA-256 of each file.
@@ -31,11 +30,8 @@ FILES = {
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        description='Download NSMC and write train.tsv, valid.tsv and test.tsv.',
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    description = 'Download NSMC and write train.tsv, valid.tsv and test.tsv.'
+    p = get_argparser(description, has_model=False)
     p.add_argument('--out_dir', default='nsmc', help='folder to write to')
     p.add_argument('--url', default=URL, help='folder on the web to download from')
     p.add_argument(

@@ -15,13 +15,14 @@ The Korean contains all that the English needs. Its level of politeness has no
 counterpart: 삽니다 is more polite than 사, and both are "buys".
 """
 
-import argparse
 import functools
 import hashlib
 import random
 import re
 from pathlib import Path
 from typing import NamedTuple
+
+from guards import get_argparser
 
 # ------------------------------------------------------------------------------- words
 
@@ -1526,11 +1527,8 @@ def main(config):
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        description='Write the sample of Korean-English sentence pairs.',
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    description = 'Write the sample of Korean-English sentence pairs.'
+    p = get_argparser(description, has_model=False)
     p.add_argument('--out_dir', default='sample', help='folder to write to')
     p.add_argument('--short_dir', help='folder for the short sentences; None: nowhere')
     p.add_argument('--n_train', type=int, default=9000, help='pairs to train on')

@@ -10,7 +10,6 @@ become aihub/train.ko, train.en, valid.ko and so on, cleaned, without duplicates
 split by the hash of their sentences so that no sentence stands on two sides.
 """
 
-import argparse
 import csv
 import io
 import itertools
@@ -21,7 +20,15 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from guards import InputError, add_encoding, find_encoding, input_errors, log, run
+from guards import (
+    InputError,
+    add_encoding,
+    find_encoding,
+    get_argparser,
+    input_errors,
+    log,
+    run,
+)
 from prepare import HANGUL, add_split_options, put_korean_first, split
 
 # The names of the columns of the two languages. Names that only say which one is the
@@ -38,11 +45,8 @@ COLUMNS = [
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        description="Write AI-Hub's corpora as train, valid and test text.",
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    description = "Write AI-Hub's corpora as train, valid and test text."
+    p = get_argparser(description, has_model=False)
     fns_help = '.xlsx, .json, .csv, .tsv, .txt or .zip, or folders of them'
     p.add_argument('fns', nargs='+', metavar='FILE', help=fns_help)
     p.add_argument('--out_dir', default='aihub', help='folder to write to')

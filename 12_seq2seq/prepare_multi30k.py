@@ -7,13 +7,12 @@ the split of the task: 29,000 to train, 1,014 to validate, the 1,000 of the 2016
 Nothing is cleaned or left out, so that scores can be compared with those of others.
 """
 
-import argparse
 import gzip
 import hashlib
 import zlib
 from pathlib import Path
 
-from guards import InputError, log, run
+from guards import InputError, get_argparser, log, run
 from prepare import download, write_parts
 
 URL = 'https://raw.githubusercontent.com/multi30k/dataset/master/data/task1/raw'
@@ -40,11 +39,8 @@ DIGESTS = {
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        description='Fetch Multi30k and write train, valid and test text.',
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    description = 'Fetch Multi30k and write train, valid and test text.'
+    p = get_argparser(description, has_model=False)
     p.add_argument('--out_dir', default='multi30k', help='folder to write to')
     p.add_argument('--url', default=URL, help='folder on the web to download from')
     p.add_argument(

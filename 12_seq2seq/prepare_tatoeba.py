@@ -8,12 +8,11 @@ A file of your own, with a sentence, a tab and its translation on a line, is rea
 --data_fn. No sentence is in two parts of the split.
 """
 
-import argparse
 import io
 import zipfile
 from pathlib import Path
 
-from guards import InputError, add_encoding, read_lines, run
+from guards import InputError, add_encoding, get_argparser, read_lines, run
 from prepare import add_split_options, download, put_korean_first, split
 
 URL = 'https://www.manythings.org/anki/kor-eng.zip'
@@ -22,11 +21,8 @@ MEMBER = 'kor.txt'
 
 def define_argparser():
     """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        description="Fetch Tatoeba's pairs and write train, valid and test text.",
-        usage=argparse.SUPPRESS,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
+    description = "Fetch Tatoeba's pairs and write train, valid and test text."
+    p = get_argparser(description, has_model=False)
     p.add_argument('--out_dir', default='tatoeba', help='folder to write to')
     p.add_argument('--url', default=URL, help='zip file to download')
     p.add_argument('--data_fn', help='a .zip or text file instead of the download')

@@ -159,6 +159,8 @@ def test_symptom_is_really_seen(name, work, monkeypatch, capsys):
     if not IS_LONG and not exercise.chapter.startswith('01'):
         pytest.skip('trains for a while; TEST_LONG=1 runs it')
     workspace.build(exercise, exercise.edit, work)
+    # As a learner does: the samples are there.
+    monkeypatch.chdir(work)
     for session in SESSIONS[name]:
         command, *expected = session.strip().split('\n')
         program_fn, *arguments = command.split()
