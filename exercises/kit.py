@@ -156,3 +156,15 @@ def compare_models(expected_class, found_class, arguments, *inputs):
     with torch.no_grad():
         outputs = found.eval()(*inputs), expected.eval()(*inputs)
     return first_difference('y_hat', *outputs)
+
+
+def build_trainer(chapter, model, crit, optimizer, **options):
+    """Return the Trainer of a chapter that uses Ignite; it saves into x.pth.
+
+    Arguments:
+        options: those of the training that differ from one silent epoch.
+    """
+    config = {'seed': 0, 'n_epochs': 1, 'early_stop': 0, 'verbose': 0}
+    config |= {'log_dir': None, 'model_fn': 'x.pth', 'amp': 'off', **options}
+    checkpoint = {'chapter': chapter.folder.name, 'config': config}
+    return chapter.trainer.Trainer(model, crit, optimizer, {}, checkpoint)
