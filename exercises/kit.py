@@ -156,3 +156,66 @@ def compare_models(expected_class, found_class, arguments, *inputs):
     with torch.no_grad():
         outputs = found.eval()(*inputs), expected.eval()(*inputs)
     return first_difference('y_hat', *outputs)
+
+
+def build_trainer(chapter, model, crit, optimizer, **options):
+    """Return the Trainer of a chapter that uses Ignite; it saves into x.pth.
+
+    Arguments:
+        options: those of the training that differ from one silent epoch.
+    """
+    config = {'seed': 0, 'n_epochs': 1, 'early_stop': 0, 'verbose': 0}
+    config |= {'log_dir': None, 'model_fn': 'x.pth', 'amp': 'off', **options}
+    checkpoint = {'chapter': chapter.folder.name, 'config': config}
+    return chapter.trainer.Trainer(model, crit, optimizer, {}, checkpoint)
+
+
+def compare_final_states(chapter):
+    """Compare the logits of 07's SequenceClassifier with those of its final states.
+
+    They are those of both directions of the last layer, in any order, without padding.
+
+    Returns:
+        None, or the first difference.
+    """
+    import torch
+
+    sizes = {'input_size': 4, 'output_size': 3, 'hidden_size': 5}
+    model = chapter.model.SequenceClassifier(**sizes, n_layers=2, dropout_p=0.5).eval()
+    x, lengths = random_tensor(3, 1, 6, 4), torch.tensor([6, 2, 4])
+
+    def get_expected(x):
+        h_n = model.rnn(x.squeeze(1))[1]
+        h_n = h_n[0] if isinstance(h_n, tuple) else h_n
+        orders = (h_n[-2], h_n[-1]), (h_n[-1], h_n[-2])
+        return [model.linear(torch.cat(states, dim=-1)) for states in orders]
+
+    with torch.no_grad():
+        y_hat = model(x)
+        differences = [first_difference('y_hat', y_hat, y) for y in get_expected(x)]
+        if all(differences):
+            english, korean = differences[0]
+            return (
+                f'{english} Which rows has each direction read before its numbers are '
+                'classified?',
+                f'{korean} 각 방향은 분류에 쓰이는 값을 내기까지 어느 행들을 읽었나요?',
+            )
+        order = differences.index(None)
+        for i, y_hat_i in enumerate(model(x, lengths)):
+            n_rows = lengths[i].item()
+            expected = get_expected(x[i : i + 1, :, :n_rows])[order][0]
+            if not torch.allclose(y_hat_i, expected, atol=1e-4):
+                return (
+                    f'With lengths={lengths.tolist()}, the logits of image {i} are not '
+                    f'those of its first {n_rows} rows alone.',
+                    f'lengths가 {lengths.tolist()}일 때 {i}번 이미지의 로짓이 처음 '
+                    f'{n_rows}행만 읽은 로짓과 달라요.',
+                )
+        model.train()
+        model.rnn.dropout = 0.0
+        if torch.equal(model(x), model(x)) or model.dropout.p != 0.5:
+            return (
+                'In training, no dropout is applied to the features.',
+                '학습할 때 특징에 드롭아웃을 적용하지 않아요.',
+            )
+    return None
