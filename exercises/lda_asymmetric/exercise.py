@@ -20,7 +20,12 @@ buffer = swap(
     'model.py',
     'LatentDirichletAllocation.__init__',
     'self.alpha = alpha',
-    "self.register_buffer('alpha', torch.as_tensor(alpha))",
+    """
+    if torch.is_tensor(alpha):
+        self.register_buffer('alpha', alpha)
+    else:
+        self.alpha = alpha
+    """,
 )
 build = ('model.py', 'get_model', 'return LatentDirichletAllocation(...)')
 prior = """
