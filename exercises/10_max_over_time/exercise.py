@@ -65,7 +65,7 @@ def check(chapter):
             return (
                 f'Windows of {size} token(s), texts of {lengths.tolist()} tokens: '
                 f'{difference[0]} Did a window of nothing but padding take part, '
-                'or is one of the text missing?',
+                'or was a window of the text left out?',
                 f'윈도우 크기 {size}, 토큰이 {lengths.tolist()}개인 텍스트들: '
                 f'{difference[1]} 패딩만 있는 윈도우가 끼어들었거나 텍스트의 윈도우가 '
                 '빠지지 않았나요?',
