@@ -9,6 +9,10 @@ import io
 from types import SimpleNamespace
 
 
+class Finding(Exception):
+    """What is wrong, found deep inside a check: a sentence in English, and in Korean."""
+
+
 def get_config(**options):
     """Return options as the functions of a chapter take them, without messages."""
     return SimpleNamespace(**{'verbose': 0, **options})
@@ -82,14 +86,21 @@ def run_program(program, *arguments):
 
     Messages on stderr are dropped. Files go into the current folder, which is a
     temporary one during a check.
+
+    Raises:
+        Finding: the program has no such option.
     """
-    words, output = [*map(str, arguments)], io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(io.StringIO()):
+    words, output, messages = [*map(str, arguments)], io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(messages):
         try:
             config = program.define_argparser().parse_args(words)
         except SystemExit as error:
+            reason = messages.getvalue().strip().rpartition('error: ')[2]
             name = f'{program.__name__}.py'
-            raise ValueError(f'{name} refuses {" ".join(words)}') from error
+            raise Finding(
+                f'{name} does not take an option of the task yet: {reason}.',
+                f'{name}에 과제의 옵션이 아직 없어요: {reason}.',
+            ) from error
         program.main(config)
     return output.getvalue()
 
