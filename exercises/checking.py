@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exercises.catalogue import ROOT, Exercise
-from exercises.kit import Finding
+from exercises.kit import CheckError
 from exercises.messages import in_all_languages
 
 TIME_LIMIT = 15  # seconds of one core, which a busy machine does not change
@@ -102,8 +102,8 @@ def examine(exercise, folder):
     try:
         with chapter.active():
             return exercise.check(chapter)
-    except Finding as finding:
-        return finding.args
+    except CheckError as error:
+        return error.args
     except (Exception, SystemExit) as error:
         return explain(error, Path(folder), chapter.names)
 

@@ -9,8 +9,8 @@ import io
 from types import SimpleNamespace
 
 
-class Finding(Exception):
-    """What is wrong, found deep inside a check: a sentence in English, and in Korean."""
+class CheckError(Exception):
+    """What is wrong, found deep inside a check: in English and in Korean."""
 
 
 def get_config(**options):
@@ -88,7 +88,7 @@ def run_program(program, *arguments):
     temporary one during a check.
 
     Raises:
-        Finding: the program has no such option.
+        CheckError: the program has no such option.
     """
     words, output, messages = [*map(str, arguments)], io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(messages):
@@ -97,7 +97,7 @@ def run_program(program, *arguments):
         except SystemExit as error:
             reason = messages.getvalue().strip().rpartition('error: ')[2]
             name = f'{program.__name__}.py'
-            raise Finding(
+            raise CheckError(
                 f'{name} does not take an option of the task yet: {reason}.',
                 f'{name}에 과제의 옵션이 아직 없어요: {reason}.',
             ) from error
