@@ -25,11 +25,11 @@ demo: $(VENV)/course
 	@echo 'pictures: 13_transformer/demo.png 13_transformer/demo.attention.png'
 
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The campaigns whole: hundreds of kills, long fuzzing, the longest trainings of READMEs.
 test-long: $(VENV)/development
-	TEST_LONG=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	TEST_LONG=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # The tests again, with the oldest releases that requirements.txt allows.
 test-oldest:

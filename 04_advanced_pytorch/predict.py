@@ -32,7 +32,7 @@ def predict(model, x, batch_size=1024):
     """Return the probability of each class for each image.
 
     Arguments:
-        x: a float tensor of shape (n_images, 784), on the CPU.
+        x: images as the model takes them, a tensor on the CPU, (n_images, ...).
 
     Returns:
         A float tensor of shape (n_images, n_classes), on the CPU.

@@ -36,8 +36,9 @@ def swap(file, function, old, new):
         file: such as 'trainer.py'.
         function: such as 'Trainer._train'; '' is the module itself.
         old: statements that follow one another, or one expression. Layout and comments
-            do not count, and `...` stands for any expression, any arguments or, on a
-            line of its own, any statements. This code must occur exactly once.
+            do not count, and `...` stands for any expression, any arguments without
+            a name or, on a line of its own, any statements. This code must occur
+            exactly once.
         new: the code in its place; '' removes statements.
     """
     return Edit(file, function, dedent(old).strip(), dedent(new).strip('\n'))

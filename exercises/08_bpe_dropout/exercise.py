@@ -30,11 +30,11 @@ split = rewrite('model.py', 'BytePairModel.split', body)
 option = swap(
     'predict.py',
     'define_argparser',
-    'utils.add_column_option(p)',
+    'add_column_option(p)',
     """
     dropout = {'type': number(float, 0, 1), 'default': 0.0}
     option('--dropout_p', **dropout, help='probability that a merge is left out')
-    utils.add_column_option(p)
+    add_column_option(p)
     """,
 )
 number = swap(
