@@ -154,7 +154,7 @@ BAD_TABLES = {
     'UTF-16': ('x,y\n1,2\n'.encode('utf-16'), 'again with --encoding utf-16'),
     'NUL': (b'x,y\n1,2\n3,\x004\n', ':3: expected two numbers'),
     'all NUL': (b'\x00' * 100, ':1: expected the columns x and y'),
-    'gzip': (b'\x1f\x8b\x08\x00', ', line 1: expected UTF-8'),
+    'gzip': (b'\x1f\x8b\x08\x00', ', line 1: expected text, found an Excel or zip'),
 }
 
 

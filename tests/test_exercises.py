@@ -35,6 +35,8 @@ NUMBER = re.compile(r'-?\d+\.?\d*(?:e-?\d+)?')
 FIRST = '01_training_loop'
 # The check that takes least.
 QUICK = '02_get_layers'
+# What checks have found, by the name of the exercise and all files.
+FAULTS = {}
 
 
 def load_program():
@@ -66,7 +68,7 @@ def learner(work, monkeypatch, capsys):
     """
 
     def check_here(exercise, folder):
-        return checking.Verdict(checking.examine(exercise, folder))
+        return checking.Verdict(find_fault(exercise, folder))
 
     monkeypatch.setattr(checking, 'check', check_here)
 
@@ -91,7 +93,15 @@ def learner(work, monkeypatch, capsys):
 def examine(exercise, changes, folder):
     """Check a chapter with some edits; return what is wrong, or None."""
     workspace.build(exercise, changes, folder)
-    return checking.examine(exercise, folder)
+    return find_fault(exercise, folder)
+
+
+def find_fault(exercise, folder):
+    """Check a folder, unless the same files have been checked before."""
+    key = exercise.name, *sorted(sources_of(folder).items())
+    if key not in FAULTS:
+        FAULTS[key] = checking.examine(exercise, folder)
+    return FAULTS[key]
 
 
 # ---- Each exercise

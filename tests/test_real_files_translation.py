@@ -1,6 +1,7 @@
 """Chapters 12 and 13: parallel text as people have it."""
 
 import json
+import os
 import re
 import tracemalloc
 import zipfile
@@ -11,6 +12,8 @@ from openpyxl import Workbook
 
 PAIRS = [(f'문장 {i}번입니다.', f'This is {i}.') for i in range(30)]
 PARTS = ['train', 'valid', 'test']
+IS_LONG = os.environ.get('TEST_LONG') == '1'
+LONG = pytest.mark.skipif(not IS_LONG, reason='four processes: TEST_LONG=1')
 
 
 @pytest.fixture(scope='module')
@@ -87,7 +90,12 @@ def test_the_samples_have_no_odd_pairs(chapter, capsys):
 
 
 @pytest.mark.parametrize(
-    'name', ['12_seq2seq/attention', '12_seq2seq', '13_transformer']
+    'name',
+    [
+        '12_seq2seq/attention',
+        pytest.param('12_seq2seq', marks=LONG),
+        pytest.param('13_transformer', marks=LONG),
+    ],
 )
 def test_training_and_translation_in_cp949(tmp_path, name):
     copy = copy_chapter(name, tmp_path)

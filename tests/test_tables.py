@@ -1,9 +1,12 @@
 """Tables of texts and of labelled texts as people have them: tables.py, labels.py."""
 
+import os
+
 import pytest
 from chapters import copy_chapter, importable, load_chapter, run
 
 NAME = '10_text_classification/lstm'
+IS_LONG = os.environ.get('TEST_LONG') == '1'
 # As NSMC's own file: an id, the text, the label.
 NSMC = 'id\tdocument\tlabel\n' + ''.join(
     f'{9000 + i}\t좋은 영화 {i}\t{i % 2}\n' for i in range(8)
@@ -192,7 +195,16 @@ def test_repeated_texts(tables, tmp_path, capsys):
     ]
 
 
-@pytest.mark.parametrize('name', [NAME, '10_text_classification'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        NAME,
+        pytest.param(
+            '10_text_classification',
+            marks=pytest.mark.skipif(not IS_LONG, reason='five processes: TEST_LONG=1'),
+        ),
+    ],
+)
 def test_from_a_file_of_excel_to_a_score(tmp_path, name):
     """Train with another encoding, and see the training texts in the test again."""
     chapter = copy_chapter(name, tmp_path)
