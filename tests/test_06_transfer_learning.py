@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import threading
+import urllib.request
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -54,6 +55,8 @@ def no_network(monkeypatch, tmp_path):
     """No cache of this machine and no network: whoever asks is refused at once."""
     for name in ('http_proxy', 'https_proxy'):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')
+    # urllib reads these variables once, and other tests must not inherit them.
+    monkeypatch.setattr(urllib.request, '_opener', None)
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'torch'))
 
 

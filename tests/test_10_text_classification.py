@@ -6,6 +6,7 @@ import io
 import re
 import sys
 import threading
+import urllib.request
 from collections import Counter
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -1105,6 +1106,7 @@ def nsmc(chapter, monkeypatch):
     monkeypatch.setattr(chapter.prepare_nsmc, 'FILES', files)
     for name in ('http_proxy', 'HTTP_PROXY'):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(urllib.request, '_opener', None)
 
     def prepare(*arguments):
         parser = chapter.prepare_nsmc.define_argparser()
