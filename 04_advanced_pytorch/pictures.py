@@ -77,6 +77,8 @@ def read_image(fn):
 def read_good(fns, read):
     """Read pictures; report those that can't be read, and leave them out.
 
+    If none can be read, the program ends with exit status 2.
+
     Arguments:
         fns: the files.
         read: makes an array or a tensor of a file, or raises an InputError.
