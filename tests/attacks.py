@@ -9,28 +9,24 @@ all chapters.
 import ctypes
 import itertools
 import math
-import multiprocessing
 import os
 import pickle
 import random
 import resource
-import runpy
 import signal
 import stat
 import subprocess
 import sys
-import tempfile
-import time
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 import torch
-from chapters import hermetic_environment, load_chapter
+from chapters import load_chapter
+from programs import Program
 
 
 @dataclass(frozen=True)
@@ -144,121 +140,6 @@ CHAPTERS = [
         ('predict.py', '--evaluate', '--map', 'pca'),
     ),
 ]
-
-
-# Importing torch takes seconds. So a server imports it once, with what else takes long,
-# and then becomes each program by a fork.
-SERVER = multiprocessing.get_context('forkserver')
-SERVER.set_forkserver_preload(
-    [
-        'gensim.models',
-        'gensim.models.fasttext',
-        'ignite.handlers',
-        'ignite.metrics',
-        'matplotlib.backends.backend_agg',
-        'pandas',
-        'PIL.Image',
-        'pytest',
-        'sklearn.datasets',
-        'sklearn.decomposition',
-        'sklearn.feature_extraction.text',
-        'sklearn.manifold',
-        'sklearn.metrics',
-        'sklearn.model_selection',
-        'torch._dynamo',
-        'torch.utils.tensorboard',
-        'torchvision.datasets',
-        'transformers.models.bert.modeling_bert',
-    ]
-)
-
-
-class Program:
-    """A program of a chapter in a process of its own, as after `python train.py`.
-
-    Only, it takes no seconds to start, since it is forked from a server. Its process
-    gets real signals and has a real exit status.
-
-    Arguments:
-        folder: where the process runs, usually a copy of a chapter.
-        arguments: the program and its arguments.
-        handicap: a function that takes something from the process before it begins.
-    """
-
-    def __init__(self, folder, *arguments, handicap=None):
-        self.arguments = [str(argument) for argument in arguments]
-        self.outputs = tempfile.TemporaryDirectory()
-        self.stdout_fn = Path(self.outputs.name, 'stdout')
-        self.stderr_fn = Path(self.outputs.name, 'stderr')
-        for fn in (self.stdout_fn, self.stderr_fn):
-            fn.touch()
-
-        fns = (self.stdout_fn, self.stderr_fn)
-        environment = hermetic_environment()
-        self.process = SERVER.Process(
-            target=become,
-            args=(str(folder), self.arguments, fns, environment, handicap),
-            daemon=True,
-        )
-        self.process.start()
-
-    def wait_for(self, text, timeout=60):
-        """Wait until a text stands in what the program has written to stderr."""
-        deadline = time.monotonic() + timeout
-        while text not in self.stderr_fn.read_text(encoding='utf-8'):
-            assert self.process.is_alive(), f'{self.arguments} ended without {text!r}'
-            assert time.monotonic() < deadline, f'{self.arguments}: no {text!r} came'
-            time.sleep(0.005)
-
-    def send(self, signal_number):
-        """Send a signal; a process that has ended already does not mind."""
-        with suppress(ProcessLookupError):
-            if self.process.is_alive():
-                os.kill(self.process.pid, signal_number)
-
-    def finish(self, timeout=60):
-        """Wait for the end.
-
-        Returns:
-            A `subprocess.CompletedProcess` with `returncode`, `stdout` and `stderr`.
-
-        Raises:
-            AssertionError: the time was up; the process has been killed.
-        """
-        self.process.join(timeout)
-        is_late = self.process.is_alive()
-        if is_late:
-            self.process.kill()
-            self.process.join()
-
-        stdout, stderr = (
-            fn.read_bytes().decode('utf-8') for fn in (self.stdout_fn, self.stderr_fn)
-        )
-        self.outputs.cleanup()
-        assert not is_late, f'{self.arguments} took more than {timeout} s:\n{stderr}'
-        return subprocess.CompletedProcess(
-            self.arguments, self.process.exitcode, stdout, stderr
-        )
-
-
-def become(folder, arguments, output_fns, environment, handicap):
-    """Turn this process, fresh from the server, into a program of a chapter."""
-    os.environ.clear()
-    os.environ.update(environment)
-    os.chdir(folder)
-    # Whoever starts the tests in the background of a shell has them ignore Ctrl-C.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, fn in enumerate(output_fns, start=1):
-        os.dup2(os.open(fn, os.O_WRONLY | os.O_APPEND), number)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding='utf-8')
-    sys.dont_write_bytecode = True
-    sys.path.insert(0, folder)
-    sys.argv = arguments
-
-    if handicap is not None:
-        handicap()
-    runpy.run_path(arguments[0], run_name='__main__')
 
 
 def run_quickly(folder, *arguments, handicap=None, check=False):

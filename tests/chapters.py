@@ -4,7 +4,6 @@ All chapters have a `model`, a `trainer` and a `utils`: whoever tests two of the
 process has to keep them apart. Tests take everything that they need from here.
 """
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,8 @@ from importlib.machinery import SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
+
+from programs import Program, hermetic_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -171,30 +172,11 @@ def shown_files(folder):
     return {target for match in SHOWN_FILE.findall(text) for target in match if target}
 
 
-def hermetic_environment():
-    """Return the environment for a chapter's process, as on a bare machine offline."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.lower().endswith('_proxy')
-        and name not in ('PYTHONPATH', 'MPLBACKEND')
-    }
-
-    # Whoever asks for something outside finds nobody there, and finds it out at once.
-    nobody = 'http://127.0.0.1:9'
-    return kept | {
-        'HF_HUB_OFFLINE': '1',
-        # Threads that wait for one another by spinning starve on a busy machine.
-        'OMP_NUM_THREADS': '1',
-        'http_proxy': nobody,
-        'https_proxy': nobody,
-        'PYTHONDONTWRITEBYTECODE': '1',
-        'PYTHONIOENCODING': 'utf-8',
-    }
-
-
 def run(folder, *arguments, stdin=None, timeout=300, env=None, check=False):
     """Run Python in a folder, as a process of its own that gets nothing from here.
+
+    A program starts at once, forked from the server of `programs`. All else, such as
+    `-c`, is Python started anew.
 
     Bytes that are not UTF-8 pass in both directions as lone surrogates: `'\\udcff'`
     is the byte 0xff.
@@ -211,22 +193,29 @@ def run(folder, *arguments, stdin=None, timeout=300, env=None, check=False):
         A `subprocess.CompletedProcess` with `returncode`, `stdout` and `stderr` as str.
 
     Raises:
-        AssertionError: `check` was asked for and the exit status is not 0.
+        AssertionError: `check` was asked for and the exit status is not 0; or the time
+            of a program was up.
         subprocess.TimeoutExpired: the time was up.
     """
     command = [sys.executable, *map(str, arguments)]
-    process = subprocess.run(
-        command,
-        cwd=folder,
-        env=hermetic_environment() | (env or {}),
-        input=(stdin or '').encode('utf-8', 'surrogateescape'),
-        capture_output=True,
-        timeout=timeout,
-        check=False,
-    )
-    # Decoded here, since subprocess would turn each carriage return into a new line.
-    process.stdout = process.stdout.decode('utf-8', 'surrogateescape')
-    process.stderr = process.stderr.decode('utf-8', 'surrogateescape')
+    stdin = (stdin or '').encode('utf-8', 'surrogateescape')
+    # A server has the random numbers of one process for all that it starts.
+    is_quick = command[1].endswith('.py') and 'PYTHONHASHSEED' not in (env or {})
+    if is_quick:
+        process = Program(folder, *arguments, stdin=stdin, env=env).finish(timeout)
+    else:
+        process = subprocess.run(
+            command,
+            cwd=folder,
+            env=hermetic_environment() | (env or {}),
+            input=stdin,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
+        )
+        # Decoded here, since subprocess would turn each carriage return into a newline.
+        process.stdout = process.stdout.decode('utf-8', 'surrogateescape')
+        process.stderr = process.stderr.decode('utf-8', 'surrogateescape')
     if check and process.returncode != 0:
         raise AssertionError(
             f'{command} ended with exit status {process.returncode}:\n{process.stderr}'

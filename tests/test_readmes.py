@@ -2,11 +2,10 @@
 
 import os
 import re
-import subprocess
-import sys
+import shlex
 
 import pytest
-from chapters import all_chapters, copy_chapter, hermetic_environment, readme_commands
+from chapters import all_chapters, copy_chapter, readme_commands, run
 from sklearn.datasets import load_breast_cancer
 
 # What the default run of a chapter reaches on the data that are always there: the
@@ -46,6 +45,22 @@ SHORTER = {
 IS_LONG = os.environ.get('TEST_LONG') == '1'
 
 
+def type_command(folder, command):
+    """Run a command as a shell would, with its `< input` and `> output`.
+
+    Returns:
+        A `subprocess.CompletedProcess` with `returncode`, `stdout` and `stderr`.
+    """
+    program, _, stdout_fn = command.partition(' > ')
+    program, _, stdin_fn = program.partition(' < ')
+    stdin = (folder / stdin_fn).read_text(encoding='utf-8') if stdin_fn else None
+    _, *arguments = shlex.split(program)
+    process = run(folder, *arguments, stdin=stdin, timeout=900)
+    if stdout_fn:
+        (folder / stdout_fn).write_text(process.stdout, encoding='utf-8')
+    return process
+
+
 @pytest.fixture(scope='module', params=all_chapters())
 def session(request, tmp_path_factory):
     """Run all commands of a README in a copy of the chapter."""
@@ -65,16 +80,7 @@ def session(request, tmp_path_factory):
 
     output = {}
     for command in readme_commands(chapter):
-        process = subprocess.run(
-            command.replace(long, short).replace('python ', f'"{sys.executable}" ', 1),
-            shell=True,
-            cwd=folder,
-            env=hermetic_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
+        process = type_command(folder, command.replace(long, short))
         assert process.returncode == 0, f'{command}: {process.stderr}'
         assert 'Traceback' not in process.stderr, command
         # What is translated goes to stdout, and how well to stderr.
