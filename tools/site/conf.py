@@ -29,6 +29,8 @@ html_js_files = [
     for name in ('shapes.js', 'flow.js')
     if (HERE / 'static' / name).exists()
 ]
+# Blocks without a language are commands.
+highlight_language = 'text'
 html_copy_source = False
 html_show_sourcelink = False
 html_show_copyright = False
@@ -36,13 +38,28 @@ html_use_index = False
 html_domain_indices = False
 pygments_style = 'a11y-high-contrast-light'
 pygments_dark_style = 'a11y-high-contrast-dark'
+FONTS = (
+    "system-ui, -apple-system, 'Segoe UI', Roboto, 'Apple SD Gothic Neo', "
+    "'Noto Sans KR', 'Noto Sans CJK KR', 'Malgun Gothic', sans-serif"
+)
 html_theme_options = {
     'light_css_variables': {
+        'font-stack': FONTS,
+        'site-added': '#e3f5e6',
+        'site-added-mark': '#1a6b35',
+        'site-removed': '#fdeaea',
+        'site-removed-mark': '#a01d2a',
+        'site-line': '#8aa9b8',
         'color-brand-primary': '#0b5a7a',
         'color-brand-content': '#0b5a7a',
         'color-brand-visited': '#5b3f87',
     },
     'dark_css_variables': {
+        'site-added': '#10301c',
+        'site-added-mark': '#7bd88f',
+        'site-removed': '#3d1a1e',
+        'site-removed-mark': '#ff9aa2',
+        'site-line': '#5a7f90',
         'color-brand-primary': '#7cc7e8',
         'color-brand-content': '#7cc7e8',
         'color-brand-visited': '#c3a6f0',

@@ -61,7 +61,7 @@ class Course:
 
     def list_family(self, chapter):
         """Return a chapter and all that come from it, depth first."""
-        children = sorted(self.children(chapter, is_main=True))
+        children = sorted(self.children(chapter))
         return [
             chapter,
             *(name for child in children for name in self.list_family(child)),
@@ -81,13 +81,22 @@ class Course:
                 extra.append((folder, path[2]))
         return extra
 
-    def children(self, chapter, is_main=False):
-        """Return the chapters adapted from one, if `is_main` not by single files."""
+    def parents(self, chapter):
+        """Return the chapters that a chapter is adapted from, the main one first."""
+        parent = self.parent(chapter)
+        extra = [name for name, _ in self.extra_parents(chapter)]
+        return list(dict.fromkeys([parent, *extra] if parent else extra))
+
+    def children(self, chapter):
+        """Return the chapters that are adapted from a chapter."""
+        return [name for name in self.lineage.chapters if self.parent(name) == chapter]
+
+    def extra_children(self, chapter):
+        """Return the chapters that have single files from a chapter."""
         return [
-            other
-            for other in self.lineage.chapters
-            if self.parent(other) == chapter
-            or (not is_main and chapter in dict(self.extra_parents(other)))
+            name
+            for name in self.lineage.chapters
+            if chapter in dict(self.extra_parents(name))
         ]
 
     def short_name(self, chapter):

@@ -12,35 +12,76 @@ ROW, LANE, DOT = 64, 22, 6
 
 
 def get_lanes(course):
-    """Return the lane of each chapter: a chapter takes the lane of its parent.
+    """Return the lane of each chapter, and until which row each lane is taken.
 
-    That is only possible for one child. The others branch off to the right, and a lane
-    is free again after the last chapter in it.
+    A chapter is in the lane of its parent if it is the last of the children: so no line
+    crosses it. The others branch off to the first free lane.
     """
     order, lanes, taken = course.chapters, {}, {}
     for row, chapter in enumerate(order):
         parent = course.parent(chapter)
-        heirs = [c for c in order if parent and course.parent(c) == parent]
-        # The last of the children goes straight down, so that no line crosses it.
-        if heirs and chapter == heirs[-1]:
+        siblings = course.children(parent) if parent else []
+        if siblings and chapter == max(siblings, key=order.index):
             lane = lanes[parent]
         else:
             lane = next(i for i in range(len(order)) if taken.get(i, -1) < row)
         lanes[chapter] = lane
-        ends = [order.index(c) for c in order if course.parent(c) == chapter]
-        taken[lane] = max([row, taken.get(lane, -1), *ends[-1:]])
+        ends = [order.index(child) for child in course.children(chapter)]
+        taken[lane] = max([row, taken.get(lane, -1), *ends])
     return lanes
 
 
-def draw_edge(start, end, name):
-    """Return a line from one dot down to another: first to its lane, then straight."""
+def draw_edge(start, end):
+    """Return a solid line from a dot to one below: first to its lane, then straight."""
     (x, y), (u, v) = start, end
-    turn = y + ROW * 0.75
-    path = f'M{x} {y}V{v}'
-    if x != u:
-        middle = (y + turn) / 2
-        path = f'M{x} {y}C{x} {middle} {u} {middle} {u} {turn}V{v}'
-    return f'<path class="{name}" d="{path}"/>'
+    turn, middle = y + ROW * 0.75, y + ROW * 0.375
+    return (
+        f'<path d="M{x} {y}V{v}"/>'
+        if x == u
+        else f'<path d="M{x} {y}C{x} {middle} {u} {middle} {u} {turn}V{v}"/>'
+    )
+
+
+def draw_extra_edge(start, end, lane):
+    """Return a dashed line, which goes down in a lane of its own."""
+    (x, y), (u, v), bend = start, end, ROW * 0.75
+    if v - y <= ROW:
+        middle = (y + v) / 2
+        path = f'M{x} {y}C{x} {middle} {u} {middle} {u} {v}'
+    else:
+        path = f'M{x} {y}C{lane} {y} {lane} {y} {lane} {y + bend}V{v - bend}'
+        path += f'C{lane} {v} {lane} {v} {u} {v}'
+    return f'<path class="extra" d="{path}"/>'
+
+
+def draw_lines(course, places):
+    """Return all lines of the map, and the right edge of the last lane."""
+    solid = [
+        draw_edge(places[course.parent(chapter)], place)
+        for chapter, place in places.items()
+        if course.parent(chapter)
+    ]
+    dashed, lane = [], max(x for x, _ in places.values())
+    for parent, chapter in list_extra_edges(course):
+        is_long = places[chapter][1] - places[parent][1] > ROW
+        lane += LANE * is_long
+        dashed.append(draw_extra_edge(places[parent], places[chapter], lane))
+    return ''.join(dashed + solid), lane + LANE // 2
+
+
+def list_extra_edges(course):
+    """Return (chapter, chapter) for single files, unless longer ways say the same."""
+    ancestors, edges = {}, []
+    for chapter in course.chapters:
+        parent = course.parent(chapter)
+        known = {parent} | ancestors.get(parent, set())
+        extra = {name for name, _ in course.extra_parents(chapter)}
+        for other in sorted(extra, key=course.chapters.index, reverse=True):
+            if other not in known:
+                edges.append((other, chapter))
+            known |= {other} | ancestors[other]
+        ancestors[chapter] = known
+    return edges
 
 
 def draw_map(course, lang, texts):
@@ -50,38 +91,29 @@ def draw_map(course, lang, texts):
         chapter: (LANE * lanes[chapter] + LANE // 2, ROW * row + ROW // 2)
         for row, chapter in enumerate(course.chapters)
     }
-    edges, dots, rows = [], [], []
-    for chapter, place in places.items():
-        for parent, _ in course.extra_parents(chapter):
-            edges.append(draw_edge(places[parent], place, 'extra'))
-        parent = course.parent(chapter)
-        if parent:
-            edges.append(draw_edge(places[parent], place, 'edge'))
-        url = get_link('index', chapter)
-        dots.append(
-            f'<a href="{url}" tabindex="-1"><circle cx="{place[0]}" cy="{place[1]}" '
-            f'r="{DOT}"/></a>'
-        )
-        rows.append(show_row(course, chapter, lang, texts))
-    width, height = LANE * (max(lanes.values()) + 1), ROW * len(places)
+    lines, width = draw_lines(course, places)
+    # The list has the same links: the keyboard and screen readers need them once.
+    dots = ''.join(
+        f'<a href="{get_link("index", chapter)}" tabindex="-1">'
+        f'<circle cx="{x}" cy="{y}" r="{DOT}"/></a>'
+        for chapter, (x, y) in places.items()
+    )
+    rows = ''.join(show_row(course, chapter, lang, texts) for chapter in places)
+    height = ROW * len(places)
     return (
         f'<div class="map"><svg viewBox="0 0 {width} {height}" aria-hidden="true" '
-        f'style="width:{width / 16}rem;height:{height / 16}rem">'
-        f'{"".join(edges)}{"".join(dots)}</svg>'
-        f'<ol aria-label="{texts["map_label"]}">{"".join(rows)}</ol></div>'
+        f'style="width:{width / 16}rem;height:{height / 16}rem">{lines}{dots}</svg>'
+        f'<ol aria-label="{texts["map_label"]}">{rows}</ol></div>'
     )
 
 
 def show_row(course, chapter, lang, texts):
     """Return a chapter as a row of the map: its title, its parents and its idea."""
-    title = course.title(chapter, lang).partition(': ')[0]
-    parents = [course.parent(chapter), *(c for c, _ in course.extra_parents(chapter))]
-    names = ', '.join(
-        course.short_name(name) for name in dict.fromkeys(filter(None, parents))
-    )
+    title = html.escape(course.title(chapter, lang))
+    names = ', '.join(map(course.short_name, course.parents(chapter)))
     source = f' <small>{texts["from"]} {names}</small>' if names else ''
     return (
-        f'<li><a href="{get_link("index", chapter)}">{html.escape(title)}</a>{source}'
+        f'<li><div><a href="{get_link("index", chapter)}">{title}</a>{source}</div>'
         f'<span>{html.escape(course.idea(chapter, lang))}</span></li>'
     )
 
@@ -90,7 +122,7 @@ def show_results(course, lang, texts):
     """Return the results of all chapters as a table."""
     rows = ''
     for chapter, (_, data, result) in course.table(lang).items():
-        title = html.escape(course.title(chapter, lang).partition(': ')[0])
+        title = html.escape(course.title(chapter, lang))
         url = get_link('index', chapter)
         rows += (
             f'<tr><th scope="row"><a href="{url}">{title}</a></th>'
@@ -110,7 +142,7 @@ def show_sheet(course, lang, sizes):
     items = ''
     for chapter in course.chapters:
         width, height = sizes[chapter]
-        title = html.escape(course.title(chapter, lang).partition(': ')[0])
+        title = html.escape(course.title(chapter, lang))
         items += (
             f'<li><a href="{get_link("index", chapter)}"><img loading="lazy" '
             f'src="../thumbnails/{chapter}.webp" alt="" width="{width}" '
@@ -129,11 +161,13 @@ def split_readme(course, lang):
     )
     title = HEADING.search(text)[1]
     first, *sections = re.split(r'(?m)^(?=## )', HEADING.sub('', text, count=1))
-    opening = IMAGE.sub('', first).strip() + '\n\n' + sections[0].split('\n```')[0]
+    blocks = sections[0].split('\n\n')
+    n_blocks = 1 + next(i for i, block in enumerate(blocks) if block.startswith('    '))
+    opening = '\n\n'.join([IMAGE.sub('', first).strip(), *blocks[:n_blocks]])
     return title, opening, ''.join(sections)
 
 
-def show_toctree(names, caption, indent=''):
+def show_toctree(names, caption):
     """Return a table of contents that only the sidebar shows."""
     listed = '\n'.join(names)
     return f'```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```'

@@ -86,15 +86,15 @@ def show_lineage(course, chapter, lang, texts):
     for other, file in course.extra_parents(chapter):
         label = texts['file_from'].format(file=f'<code>{file}</code>')
         parents.append(f'{label} {link_chapter(course, chapter, other, lang)}')
-    children = [
-        link_chapter(course, chapter, c, lang) for c in course.children(chapter)
-    ]
     up = f'{texts["adapted_from"]} {", ".join(parents)}' if parents else texts['root']
-    down = (
-        f'{texts["children"]} {", ".join(children)}'
-        if children
-        else texts['no_children']
-    )
+    downs = []
+    for label, names in (
+        ('children', course.children(chapter)),
+        ('file_children', course.extra_children(chapter)),
+    ):
+        links = [link_chapter(course, chapter, name, lang) for name in names]
+        downs += [f'{texts[label]} {", ".join(links)}'] * bool(links)
+    down = '. '.join(downs) or texts['no_children']
     return (
         f'<nav class="lineage" aria-label="{texts["lineage"]}">'
         f'<p class="idea">{html.escape(course.idea(chapter, lang))}</p>'

@@ -8,8 +8,8 @@ TEXTS = {
         'map': 'The map',
         'map_intro': (
             'Each chapter is a copy of another one with one new idea. A line leads '
-            'from a chapter to those that are adapted from it; a dashed line is for single '
-            'files.'
+            'from a chapter to those that are adapted from it; a dashed line '
+            'is for single files.'
         ),
         'map_label': 'All chapters, in the order in which they are read',
         'from': 'from',
@@ -28,13 +28,14 @@ TEXTS = {
         'adapted_from': 'Adapted from',
         'file_from': '{file} from',
         'root': 'Adapted from no other chapter',
-        'children': 'Next from here:',
+        'children': 'Leads to',
+        'file_children': 'Single files in',
         'no_children': 'No chapter is adapted from it',
         'code': 'The code',
         'code_intro': (
             'Each file as what changed since its parent. <em>Kept</em> is the same, '
             'byte for byte, and links to the chapter where it was written. '
-            '<em>Changed</em> is a diff: lines with <b>+</b> were added, lines with <b>−</b> removed. '
+            '<em>Changed</em> is a diff: <b>+</b> was added, <b>−</b> removed. '
             '<em>New</em> is shown in full.'
         ),
         'file_adapted': 'Adapted from {origins}.',
@@ -87,6 +88,7 @@ TEXTS = {
         'file_from': '{file}만:',
         'root': '다른 챕터를 바탕으로 하지 않아요',
         'children': '이어지는 챕터:',
+        'file_children': '파일 하나만 이어지는 챕터:',
         'no_children': '이 챕터에서 이어지는 챕터는 없어요',
         'code': '코드',
         'code_intro': (
