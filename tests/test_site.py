@@ -17,8 +17,8 @@ from chapters import ROOT, all_chapters
 
 pytest.importorskip('furo', reason='needs: pip install -r requirements-dev.txt')
 sys.path[:0] = [str(ROOT / 'tools'), str(SITE)]
-from course import Course, get_anchor, get_link
-from korean import split
+from course import Course, get_anchor, get_link  # noqa: E402
+from korean import split  # noqa: E402
 
 LANGUAGES = ('en', 'ko')
 AXE = SITE / 'node_modules' / 'axe-core' / 'axe.min.js'
@@ -99,11 +99,10 @@ def test_links_lead_somewhere(site, pages):
             target = (
                 (site / name).parent / unquote(url.path) if url.path else site / name
             )
-            target = target.resolve()
-            target_name = target.relative_to(site.resolve()).as_posix()
-            if not target.is_file():
-                faults.append(f'{name}: {link}')
-            elif url.fragment and unquote(url.fragment) not in pages[target_name].ids:
+            target_name = target.resolve().relative_to(site.resolve()).as_posix()
+            anchors = pages[target_name].ids if target_name in pages else []
+            is_lost = url.fragment and unquote(url.fragment) not in anchors
+            if is_lost or not target.is_file():
                 faults.append(f'{name}: {link}')
 
     assert not faults, '\n'.join(faults)

@@ -2,10 +2,12 @@
 
 import os
 import sys
+from gettext import NullTranslations
 from pathlib import Path
 
 from docutils import nodes
 from sphinx import search
+from sphinx.locale import get_translator
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -82,6 +84,15 @@ def add_context(app, page, template, context, doctree):
     )
 
 
+class ThemeTexts(NullTranslations):
+    """Translates what Sphinx has no translation of."""
+
+    def gettext(self, message):
+        """Return a text of the theme in the language of the pages."""
+        return TEXTS[language]['theme'].get(message.strip(), message)
+
+
 def setup(app):
     """Register what is done for each page."""
+    get_translator().add_fallback(ThemeTexts())
     app.connect('html-page-context', add_context)

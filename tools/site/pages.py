@@ -5,6 +5,7 @@ import posixpath
 import re
 
 from course import DOCUMENTS, FENCE, HEADING, READMES, get_link
+from docutils.nodes import make_id
 from listing import Listing
 from PIL import Image
 
@@ -56,7 +57,7 @@ def rewrite_link(course, page, folder, match):
     if document:
         return f'[{text}]({get_link(page, document, ".md")}{anchor})'
     if place == folder and name in course.files(folder):
-        return f'[{text}](#{name.replace(".", "-")})'
+        return f'[{text}](#{make_id(name)})'
     url = get_link(page, f'../files/{path}', '')
     text = CODE.sub(r'<code>\1</code>', text)
     return f'<a href="{url}">{text}</a>'
@@ -83,9 +84,12 @@ def show_lineage(course, chapter, lang, texts):
     """Return the idea of a chapter, its parents and its children, as HTML."""
     parent = course.parent(chapter)
     parents = [link_chapter(course, chapter, parent, lang)] if parent else []
+    extra = {}
     for other, file in course.extra_parents(chapter):
-        label = texts['file_from'].format(file=f'<code>{file}</code>')
-        parents.append(f'{label} {link_chapter(course, chapter, other, lang)}')
+        extra.setdefault(other, []).append(f'<code>{file}</code>')
+    for other, files in extra.items():
+        link = link_chapter(course, chapter, other, lang)
+        parents.append(f'{link} ({", ".join(files)})')
     up = f'{texts["adapted_from"]} {", ".join(parents)}' if parents else texts['root']
     downs = []
     for label, names in (
@@ -137,7 +141,7 @@ def describe_origin(course, listing, chapter, file):
         folder, name = posixpath.split(origin)
         if not course.lineage.has(origin) or file not in course.lineage.files(chapter):
             continue
-        anchor = name.replace('.', '-')
+        anchor = make_id(name)
         url = get_link(listing.page, folder)
         links.append(f'<a href="{url}#{anchor}"><code>{origin}</code></a>')
     if links:

@@ -26,7 +26,6 @@ TEXTS = {
         'course': 'About the course',
         'lineage': 'Lineage',
         'adapted_from': 'Adapted from',
-        'file_from': '{file} from',
         'root': 'Adapted from no other chapter',
         'children': 'Leads to',
         'file_children': 'Single files in',
@@ -60,6 +59,7 @@ TEXTS = {
         'try_noscript': 'This needs JavaScript. The rest of the page works without it.',
         'untranslated': 'This page has not been translated yet.',
         'enlarge': 'Open the picture in full size',
+        'theme': {},
     },
     'ko': {
         'language': '한국어',
@@ -85,7 +85,6 @@ TEXTS = {
         'course': '강좌 소개',
         'lineage': '챕터의 관계',
         'adapted_from': '바탕이 된 챕터:',
-        'file_from': '{file}만:',
         'root': '다른 챕터를 바탕으로 하지 않아요',
         'children': '이어지는 챕터:',
         'file_children': '파일 하나만 이어지는 챕터:',
@@ -122,5 +121,14 @@ TEXTS = {
         ),
         'untranslated': '아직 번역하지 않은 페이지라서 영어 원문을 보여 드려요.',
         'enlarge': '그림을 원래 크기로 보기',
+        # What the theme says, which has no catalogue for Korean.
+        'theme': {
+            'On this page': '이 페이지의 내용',
+            'Next': '다음',
+            'Previous': '이전',
+            'Home': '처음',
+            'Back to top': '맨 위로',
+            'Skip to content': '본문으로 건너뛰기',
+        },
     },
 }
