@@ -63,7 +63,6 @@ def get_networks(checkpoint, x):
 
     model = load_model(checkpoint)
     z = model.encoder(x).detach()
-    # |z| = (n_images, btl_size)
     return {
         'encoder': (model.encoder, 'x', x, ['z']),
         'decoder': (model.decoder, 'z', z, ['x_hat']),
@@ -161,7 +160,6 @@ def get_examples(networks, x, y):
     """
     _, _, z, _ = networks['decoder']
     pixels = (x[:10] * 255).round().int()
-    # |pixels| = (10, 784)
     return {'labels': y.tolist(), 'z': z.tolist(), 'pixels': pixels.tolist()}
 
 
