@@ -147,7 +147,7 @@ class Pair:
     def __init__(self, model, out_dir):
         from onnxruntime import InferenceSession
 
-        self.model, self.difference = model, 0.0
+        self.model, self.differences = model, []
         self.encoder = InferenceSession(out_dir / 'encoder.onnx')
         self.decoder = InferenceSession(out_dir / 'decoder.onnx')
         self.names = [value.name for value in self.decoder.get_inputs()]
@@ -159,7 +159,7 @@ class Pair:
         return self
 
     def step(self, y, state):
-        """Return the logits of onnxruntime; keep the largest difference to PyTorch's.
+        """Return the logits of onnxruntime; note the largest difference to PyTorch's.
 
         Arguments:
             y: the last token of each hypothesis.
@@ -167,19 +167,20 @@ class Pair:
         """
         import torch
 
-        # |y| = (1, n_hypotheses)
         values = y.numpy(), self.memory, *self.tensors
         inputs = dict(zip(self.names, values, strict=True))
         logits, _, *self.tensors = self.decoder.run(None, inputs)
         logits = torch.from_numpy(logits)
-        # |logits| = (1, n_hypotheses, y_vocab_size)
-        difference = (logits - self.model.step(y, self.state)).abs().max().item()
-        self.difference = max(self.difference, difference)
+        difference = (logits - self.model.step(y, self.state)).abs().max()
+        self.differences.append(difference)
         return logits
 
     def select(self, rows):
-        """Keep the given hypotheses, in this order."""
-        # |rows| = (1, n_hypotheses)
+        """Keep the given hypotheses, in this order.
+
+        Arguments:
+            rows: their numbers, a tensor of shape (1, n_hypotheses).
+        """
         self.state.select(rows)
         self.tensors = [tensor[:, rows[0].numpy()] for tensor in self.tensors]
 
@@ -203,7 +204,7 @@ def compare(translator, out_dir):
         # Random subwords are a sentence of any language.
         x = torch.randint(EOS_ID + 1, vocab_size, (1, length), generator=generator)
         beam_search(pair, x, torch.tensor([length]), BOS_ID, EOS_ID, max_length=40)
-    return pair.difference
+    return torch.stack(pair.differences).max().item()
 
 
 def main(config):
