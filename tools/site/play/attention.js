@@ -69,12 +69,15 @@ export class Flow {
   }
 
   draw(xWords, yWords, weights) {
+    // Both columns are as high as the longer one.
+    this.height = ROW * Math.max(xWords.length, yWords.length);
     this.update(this.x, xWords.map(({ text }) => ({ text, said: '' })));
     this.update(this.y, yWords.map(({ text }, j) => {
       const i = weights[j].indexOf(Math.max(...weights[j]));
       return { text, said: this.getText(xWords[i].text, weights[j][i]) };
     }));
     [...this.x.children].forEach((item, i) => {
+      item.style.height = `${this.height / xWords.length}px`;
       item.style.setProperty('--colour', getColour(i, xWords.length));
     });
     this.drawBands(xWords.length, weights);
@@ -100,14 +103,14 @@ export class Flow {
   }
 
   drawBands(nSources, weights) {
-    const height = ROW * Math.max(nSources, weights.length);
-    this.svg.setAttribute('viewBox', `0 0 100 ${height}`);
-    this.svg.style.height = `${height}px`;
+    this.svg.setAttribute('viewBox', `0 0 100 ${this.height}`);
+    this.svg.style.height = `${this.height}px`;
     const totals = Array.from({ length: nSources }, (_, i) => (
       weights.reduce((total, row) => total + row[i], 0)
     ));
     const scale = BAND / Math.max(1, ...totals);
-    const lefts = totals.map((total, i) => (i + 0.5) * ROW - (total * scale) / 2);
+    const xRow = this.height / nSources;
+    const lefts = totals.map((total, i) => (i + 0.5) * xRow - (total * scale) / 2);
     this.svg.replaceChildren(...weights.flatMap((row, j) => {
       let right = (j + 0.5) * ROW - BAND / 2;
       return row.map((weight, i) => {

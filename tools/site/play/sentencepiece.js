@@ -21,18 +21,14 @@ function readMessage(bytes) {
   let position = 0;
   const readVarint = () => {
     let value = 0;
-    let scale = 1;
-    let byte;
-    do {
-      byte = bytes[position++];
+    for (let scale = 1; ; scale *= 128) {
+      const byte = bytes[position++];
       value += (byte & 127) * scale;
-      scale *= 128;
-    } while (byte > 127);
-    return value;
+      if (!(byte > 127)) return value;
+    }
   };
   const readers = {
     0: readVarint,
-    1: () => view.getFloat64((position += 8) - 8, true),
     2: () => {
       const length = readVarint();
       return bytes.subarray(position, (position += length));
@@ -42,9 +38,8 @@ function readMessage(bytes) {
   while (position < bytes.length) {
     const key = readVarint();
     if (!((key & 7) in readers)) throw new Error('expected a subword model of SentencePiece');
-    const number = key >> 3;
-    if (!fields.has(number)) fields.set(number, []);
-    fields.get(number).push(readers[key & 7]());
+    if (!fields.has(key >> 3)) fields.set(key >> 3, []);
+    fields.get(key >> 3).push(readers[key & 7]());
   }
   return fields;
 }
@@ -72,7 +67,7 @@ function readModel(bytes) {
   return pieces;
 }
 
-// A space before the text, one between words, none at its end; spaces become visible.
+// A space before the text, one between words, none at its end; spaces are written as ▁.
 function normalize(text) {
   const words = text.replace(/^ +/, '').replace(/ +/g, SPACE);
   return words && (SPACE + words).replace(/▁+$/, '');
@@ -82,19 +77,17 @@ function normalize(text) {
 function decodeBytes(bytes) {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   let text = '';
-  for (let start = 0, length; start < bytes.length; start += length) {
-    let character = '\ufffd';
-    for (length = 4; length > 0; length -= 1) {
-      try {
-        const decoded = decoder.decode(Uint8Array.from(bytes.slice(start, start + length)));
-        if ([...decoded].length === 1) {
-          character = decoded;
-          break;
-        }
-      } catch { /* these bytes are not a character */ }
+  for (let start = 0; start < bytes.length;) {
+    // How many bytes a character has: the first of them says so.
+    const length = [0xf0, 0xe0, 0xc0].findIndex((limit) => bytes[start] >= limit);
+    const end = start + (length < 0 ? 1 : 4 - length);
+    try {
+      text += decoder.decode(Uint8Array.from(bytes.slice(start, end)));
+      start = end;
+    } catch {
+      text += '\ufffd';
+      start += 1;
     }
-    length = Math.max(length, 1);
-    text += character;
   }
   return text;
 }
@@ -143,15 +136,11 @@ export function readSubwords(content) {
     let bytes = [];
     for (const id of [...tokens, null]) {
       const { piece, type } = pieces[id] ?? {};
-      if (type === TYPES.BYTE) {
-        bytes.push(Number(piece.slice(1, -1)));
-        continue;
-      }
-      text += decodeBytes(bytes);
-      bytes = [];
+      if (type !== TYPES.BYTE) text += decodeBytes(bytes);
+      bytes = type === TYPES.BYTE ? [...bytes, Number(piece.slice(1, -1))] : [];
       if (type === TYPES.UNKNOWN) text += ' ⁇ ';
-      // Spaces at the beginning are left out.
-      if (type === TYPES.NORMAL) text += (text ? piece : piece.replace(/^▁+/, '')).replaceAll(SPACE, ' ');
+      // Spaces at the beginning of the text are left out.
+      if (type === TYPES.NORMAL) text += piece.replace(text ? '' : /^▁+/, '').replaceAll(SPACE, ' ');
     }
     return text;
   }

@@ -9,21 +9,21 @@ const TEXTS = {
     sentence: 'A Korean sentence', examples: 'Sentences of the test part', surprise: 'Surprise me',
     translate: 'Translate', beamSize: 'Beam size', greedy: '1 (greedy)',
     translation: 'Translation', reference: 'Reference: ', hypotheses: 'Hypotheses',
-    score: 'Score', text: 'Text', ended: 'has ended', open: 'goes on', attention: 'Attention',
+    score: 'Score', text: 'Text', attention: 'Attention',
     heads: 'Layer and head', mean: 'mean', layer: 'layer', head: 'head',
     most: 'attends most to',
     about: 'The width of a band is the attention that an English word pays to a Korean one.',
-    kinds: 'The network knows the words of its sample only: about 75 nouns, 45 verbs and 15 adjectives.',
+    kinds: 'The network knows only the words of its sample: 75 nouns, 45 verbs, 15 adjectives.',
   },
   ko: {
     sentence: '한국어 문장', examples: '테스트 문장', surprise: '아무거나',
     translate: '번역하기', beamSize: '빔 크기', greedy: '1 (탐욕 탐색)',
     translation: '번역', reference: '정답: ', hypotheses: '후보 문장',
-    score: '점수', text: '문장', ended: '끝남', open: '진행 중', attention: '어텐션',
+    score: '점수', text: '문장', attention: '어텐션',
     heads: '레이어와 헤드', mean: '평균', layer: '레이어', head: '헤드',
     most: '가장 많이 보는 단어:',
     about: '띠의 두께는 영어 단어가 한국어 단어에 주는 어텐션 가중치예요.',
-    kinds: '이 모델은 샘플에 나온 단어만 알아요. 명사 75개, 동사 45개, 형용사 15개쯤이에요.',
+    kinds: '모델은 샘플에 나온 단어만 알아요. 명사 75개, 동사 45개, 형용사 15개쯤이에요.',
   },
 };
 // Lines of the test part that are offered as examples: short ones of several kinds.
@@ -138,7 +138,8 @@ class Playground {
   makeHeads() {
     const { texts, translator: { nLayers, nHeads } } = this;
     this.maps = [];
-    this.heads.append(make('legend', {}, texts.heads));
+    this.legend = make('legend');
+    this.heads.append(this.legend);
     this.heads.style.setProperty('--n-columns', nHeads + 1);
     for (let layer = 0; layer < nLayers; layer += 1) {
       for (const head of ['mean', ...Array(nHeads).keys()]) {
@@ -151,7 +152,7 @@ class Playground {
         };
         const attributes = { type: 'radio', name: 'translate-head', checked, onchange };
         const map = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-        this.maps.push({ map, layer, head });
+        this.maps.push({ map, layer, head, label });
         this.heads.append(make(
           'label', { title: label }, make('input', { ...attributes, 'aria-label': label }), map,
         ));
@@ -203,8 +204,8 @@ class Playground {
         this.hypothesis = hypothesis;
         this.showHypothesis();
       };
-      const text = this.translator.decode(hypothesis.tokens);
-      const button = make('button', { type: 'button', onclick: select }, isOpen ? `${text} …` : text);
+      const text = this.translator.decode(hypothesis.tokens) + (isOpen ? ' …' : '');
+      const button = make('button', { type: 'button', onclick: select }, text);
       const score = hypothesis.score?.toFixed(4) ?? '';
       return make(
         'tr', { class: isOpen ? 'is-open' : 'has-ended' },
@@ -219,7 +220,7 @@ class Playground {
   }
 
   drawAttention() {
-    const { translator, hypothesis, xWords } = this;
+    const { translator, texts, hypothesis, xWords } = this;
     if (!xWords) return;
     const yWords = joinWords(hypothesis.tokens, translator.ySubwords);
     const get = (layer, head) => (
@@ -227,7 +228,12 @@ class Playground {
     );
     this.flow.draw(xWords, yWords, get(this.layer, this.head));
     if (this.isSingle()) return;
-    for (const { map, layer, head } of this.maps) drawMap(map, get(layer, head), xWords.length);
+    for (const { map, layer, head, label } of this.maps) {
+      drawMap(map, get(layer, head), xWords.length);
+      if (layer === this.layer && head === this.head) {
+        this.legend.textContent = `${texts.heads}: ${label}`;
+      }
+    }
   }
 }
 
@@ -240,8 +246,8 @@ async function loadExamples(folder, languages) {
 }
 
 export async function start(element, { models, chapter, lang, ort }) {
-  const style = make('link', { rel: 'stylesheet', href: new URL('translate.css', import.meta.url) });
-  document.head.append(style);
+  const href = new URL('translate.css', import.meta.url);
+  document.head.append(make('link', { rel: 'stylesheet', href }));
   const folder = `${models}/${chapter}`;
   const translator = await loadTranslator(ort, folder);
   const examples = await loadExamples(folder, translator.model.languages);
