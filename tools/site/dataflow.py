@@ -6,6 +6,7 @@ What comes out of one node and goes into another is an edge.
 """
 
 import inspect
+import sys
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -80,9 +81,10 @@ class DataFlow(TorchFunctionMode):
 
     Attributes:
         nodes: a list of dicts. kind is input, layer or operation; name is what the box
-            says; path is where a layer is in the network; inputs are the edges: the
-            number of a node, the shape that it gave, and the shape that arrived here,
-            which a view in between may have changed; shape is that of the result.
+            says; path is where a layer is, or the module that an operation is in;
+            inputs are the edges: the number of a node, the shape that it gave, and the
+            shape that arrived here, which a view in between may have changed; shape is
+            that of the result.
 
     Arguments:
         root: the network, or None where a function is the pass.
@@ -150,6 +152,16 @@ class DataFlow(TorchFunctionMode):
             self.follow(get_operation(function), (args, kwargs), result)
         return result
 
+    def find_owner(self):
+        """Return the path of the module whose method calls a function of torch now."""
+        frame = sys._getframe(1)
+        while frame is not None:
+            owner = frame.f_locals.get('self')
+            if id(owner) in self.paths:
+                return self.paths[id(owner)]
+            frame = frame.f_back
+        return ''
+
     def follow(self, operation, given, result):
         """Add a node for a function, or let its result come from where its input does.
 
@@ -161,11 +173,16 @@ class DataFlow(TorchFunctionMode):
         results = list(find_tensors(result))
         if not results or not (known or used):
             return
+        # A mask only leaves out rows: it is no table that a row is looked up in.
+        masks = [t for t in find_tensors(given) if t.dtype == torch.bool]
+        if operation == 'getitem' and masks:
+            known = known[:1]
         nodes = {self.sources[id(tensor)][1] for tensor in known}
         is_join = operation in JOINS and (len(nodes) > 1 or used)
         if (operation in ALWAYS or is_join) and results[0].is_floating_point():
             name = ALWAYS.get(operation) or JOINS[operation]
-            self.add('operation', name, given, result, detail=', '.join(used))
+            more = {'path': self.find_owner(), 'detail': ', '.join(used)}
+            self.add('operation', name, given, result, **more)
         elif known:
             _, node, shape = self.sources[id(known[0])]
             for tensor in results:

@@ -355,13 +355,17 @@ def split_dimensions(shape):
     return [ast.unparse(part) for part in ast.parse(shape, mode='eval').body.elts]
 
 
+def get_cached_file(chapter):
+    """Return the file that keeps the recording of a chapter; it may not exist yet."""
+    return CACHE / f'{chapter.replace("/", "_")}-{hash_sources(chapter)}.json'
+
+
 def get_recording(chapter):
     """Return the recording of a chapter, from the cache if its files are the same."""
-    cached = CACHE / f'{chapter.replace("/", "_")}-{hash_sources(chapter)}.json'
+    cached = get_cached_file(chapter)
     if not cached.exists():
         # In a process of its own: what one chapter does to a library ends with it.
-        process = run(ROOT, __file__, chapter, '--to', cached, check=True)
-        print(process.stderr, end='', file=sys.stderr)
+        run(ROOT, __file__, chapter, '--to', cached, timeout=1800, check=True)
     return json.loads(cached.read_text(encoding='utf-8'))
 
 

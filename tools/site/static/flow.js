@@ -16,8 +16,8 @@ const TEXTS = {
   network: inLanguage(['the whole network', '네트워크 전체']),
   keys: inLanguage(['← → steps, Esc closes', '← → 단계 이동, Esc 닫기']),
   times: inLanguage([
-    (n) => `× ${n}: the same shape in ${n} equal steps or blocks`,
-    (n) => `× ${n}: 똑같은 단계나 블록 ${n}개에서 모양이 같아요`,
+    (n) => `× ${n}: this line runs ${n} times with this shape`,
+    (n) => `× ${n}: 이 줄은 같은 모양으로 ${n}번 실행돼요`,
   ]),
 };
 
