@@ -35,7 +35,7 @@ ALWAYS = {
     'softmax': 'softmax',
     'digamma': 'digamma',
     'exp': 'exp',
-    'logsigmoid': 'log sigmoid',
+    'log_sigmoid': 'log sigmoid',
     'log': 'log',
     'masked_fill': 'mask',
     'flatten': 'flatten',
@@ -171,7 +171,9 @@ class DataFlow(TorchFunctionMode):
         used = [self.parameters.get(id(t)) for t in find_tensors(given)]
         used = [name for name in used if name]
         results = list(find_tensors(result))
-        if not results or not (known or used):
+        # new_zeros() and ones_like() take no numbers from a tensor, only its kind.
+        is_new = operation.startswith('new_') or operation.endswith('s_like')
+        if is_new or not results or not (known or used):
             return
         # A mask only leaves out rows: it is no table that a row is looked up in.
         masks = [t for t in find_tensors(given) if t.dtype == torch.bool]

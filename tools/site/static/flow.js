@@ -113,7 +113,7 @@ function scrollToLine(line) {
   const isSheet = below.width > window.innerWidth * 0.9;
   const height = isSheet ? below.top : window.innerHeight;
   const top = window.scrollY + box.top - height / 2;
-  window.scrollTo({ top, behavior: isCalm() ? 'auto' : 'smooth' });
+  window.scrollTo({ top, behavior: isCalm() ? 'instant' : 'smooth' });
 }
 
 // Show a step: in the strip, and in the code.
@@ -152,7 +152,7 @@ function makeStrip(data, opener) {
   const next = makeButton('', `${TEXTS.next} →`, () => showStep(strip.index + 1));
   const count = make('span', 'flow-number');
   const bar = make('div', 'flow-bar');
-  const keys = make('small', '', TEXTS.keys);
+  const keys = make('span', 'flow-keys', TEXTS.keys);
   const foot = make('footer', '', bar, previous, count, next, keys);
   element.append(head, card, list, foot);
   return { element, card, list, previous, next, count, bar, data, opener, index: 0 };

@@ -96,7 +96,7 @@ function fillTip({ tensor, dimensions, shape }, isByKeyboard) {
   const sizes = make('strong', '', toTuple(shape));
   const names = make('span', '', `${tensor}: ${toTuple(dimensions)} `);
   tip.replaceChildren(make('code', '', names, make('span', 'shape-sizes', '= ', sizes)));
-  if (isByKeyboard) tip.append(make('small', '', HINT));
+  if (isByKeyboard) tip.append(make('span', 'shape-hint', HINT));
 }
 
 // Put the tip below an item, or above it at the end of the window, and never outside.
