@@ -225,8 +225,9 @@ def describe_layer(node):
         if kind == 'Embedding':
             text = ' × '.join(match.groups())
         if kind.startswith('Conv'):
+            text = text.replace(' ', '')
             sizes = re.search(r'kernel_size=\(([\d, ]+)\), stride=\((\d+)', detail)
-            text += f', {" × ".join(re.findall(r"[0-9]+", sizes[1]))}'
+            text += f', {"×".join(re.findall("[0-9]+", sizes[1]))}'
             text += f', stride {sizes[2]}' if sizes[2] != '1' else ''
         return text + (', both ways' if 'bidirectional=True' in detail else '')
     if match := re.match(r'p=([\d.]+)|\(?(\d+)', detail):
@@ -339,6 +340,8 @@ class Placer:
     def get_title(self, frame, path):
         """Return the name of a frame in the one around it, and its class."""
         name = frame.path.removeprefix(path).lstrip('.')
+        if name.isdigit():
+            name = f'{path.rpartition(".")[2]}.{name}'
         if not frame.kind:
             return '', self.steps.format(frame.times)
         if frame.times == 1:

@@ -1,9 +1,9 @@
 // A strip that follows one real batch through a network, from one shape comment to the next.
 //
-// The steps are the trace of tools/site/shapes.py. A button before the first line that the
-// batch meets opens the strip, or one in an element with data-flow="CHAPTER".
+// The steps are the trace of tools/site/shapes.py. The button that opens the strip is above
+// the diagram of the network, or above the first code that the batch meets.
 
-import { findChapters, findLine, inLanguage, loadShapes, make, toTuple } from './shape_data.js';
+import { findChapters, findLines, inLanguage, loadShapes, make, toTuple } from './shape_data.js';
 
 const TEXTS = {
   open: inLanguage(['Follow one batch', '배치 하나 따라가기']),
@@ -14,6 +14,7 @@ const TEXTS = {
   steps: inLanguage(['Steps', '단계']),
   of: inLanguage(['first batch of', '첫 배치:']),
   network: inLanguage(['the whole network', '네트워크 전체']),
+  elsewhere: inLanguage(['unchanged, written in', '바뀌지 않은 코드, 처음 나온 곳:']),
   keys: inLanguage(['← → steps, Esc closes', '← → 단계 이동, Esc 닫기']),
   times: inLanguage([
     (n) => `× ${n}: this line runs ${n} times with this shape`,
@@ -65,6 +66,12 @@ function fillCard(card, data, step) {
       make('code', '', '= ', make('strong', '', toTuple(step.shape)))),
     make('p', 'flow-place', make('code', '', `${comment.function}()`), ' ', getPlace(comment)),
   ];
+  const link = getLines(comment).length ? null : findLink(comment);
+  if (link) {
+    const copy = make('a', '', link.pathname.split('/').slice(-1)[0].replace('.html', ''));
+    copy.href = link.href;
+    parts.push(make('p', 'flow-elsewhere', `${TEXTS.elsewhere} `, copy));
+  }
   if (step.times > 1) parts.push(make('p', 'flow-times', TEXTS.times(step.times)));
   card.replaceChildren(...parts);
 }
@@ -90,20 +97,33 @@ function makeList(data) {
   return list;
 }
 
+// Tell whether an element is on the page and not in something that is closed.
+const isVisible = (element) => element.getClientRects().length > 0;
+
 // The lines of the code that belong to a step: its comment, and the statement above it.
 function getLines({ file, line, names }) {
-  const numbers = names.map(([number]) => number).filter((number) => number < line);
-  const first = Math.max(...numbers.filter((number) => line - number < 6), -1);
-  return [findLine(file, line), first > 0 ? findLine(file, first) : null].filter(Boolean);
+  const above = names.map(([number]) => number).filter((number) => number < line);
+  const first = Math.max(...above.filter((number) => line - number < 6), -1);
+  return [...findLines(file, line), ...findLines(file, first)].filter(isVisible);
 }
 
-// Mark the lines of a step, and scroll to them.
+// The link to the chapter where a function was written, if it has not changed since.
+function findLink({ file, function: name }) {
+  const chapter = file.slice(0, file.lastIndexOf('/'));
+  if (!findChapters(true).includes(chapter)) return null;
+  const names = name.split('.').map((_, i, parts) => parts.slice(0, i + 1).join('.'));
+  const links = names.map((part) => `a[data-definition="${part}"]`);
+  return [...document.querySelectorAll(links.join())].find(isVisible) ?? null;
+}
+
+// Mark the lines of a step, or the link to them, and scroll there.
 function markLines(comment) {
   for (const line of document.querySelectorAll('.flow-line')) line.classList.remove('flow-line');
   if (!comment) return;
   const lines = getLines(comment);
-  lines.forEach((line) => line.classList.add('flow-line'));
-  if (lines.length) scrollToLine(lines[0]);
+  const places = lines.length ? lines : [findLink(comment)].filter(Boolean);
+  places.forEach((place) => place.classList.add('flow-line'));
+  if (places.length) scrollToLine(places[0]);
 }
 
 // Scroll a line to the middle of what the strip leaves of the window.
@@ -196,25 +216,20 @@ function onKey(event) {
   }
 }
 
-// Put the button of a chapter where the page has a place for it, or before its code.
+// Put the button of a chapter above its diagram, or above its code.
 function addOpener(data) {
   const opener = makeButton('flow-open', TEXTS.open, () => openStrip(data, opener));
   opener.setAttribute('aria-expanded', 'false');
-  const place = document.querySelector(`[data-flow="${data.chapter}"]`);
-  if (place) {
-    place.append(opener);
-    return;
-  }
-  const lines = data.trace.map((step) => getComment(data, step));
-  const line = lines.map(({ file, line: number }) => findLine(file, number)).find(Boolean);
-  if (!line) return;
-  const block = line.closest('.highlight, pre');
-  block.before(make('p', 'flow-place-of-opener', opener));
+  const comments = data.trace.map((step) => getComment(data, step));
+  const line = comments.flatMap(({ file, line: number }) => findLines(file, number))[0];
+  const place = document.querySelector('svg.diagram') ?? line?.closest('.highlight, pre');
+  place?.before(make('p', 'flow-opener', opener));
 }
 
 async function start() {
-  const chapters = await Promise.all(findChapters().map(loadShapes));
-  chapters.filter(({ trace }) => trace.length > 1).forEach(addOpener);
+  const chapters = await Promise.all(findChapters(true).map((name) => loadShapes(name)));
+  // One step is no way to follow.
+  chapters.filter(({ trace }) => trace.length > 1).slice(0, 1).forEach(addOpener);
   document.addEventListener('keydown', onKey);
 }
 

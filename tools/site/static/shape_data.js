@@ -13,27 +13,30 @@ export function getChapter(file) {
   return /^(\d\d_|appendix_)/.test(folder) ? folder : null;
 }
 
-// The chapters whose code is on this page.
-export function findChapters() {
-  const lines = document.querySelectorAll('.line[data-file]');
-  const names = [...lines].map((line) => getChapter(line.dataset.file));
+// The chapters whose code is on this page. Where a page shows what has changed, the lines
+// that were removed are those of another chapter: `isOwn` leaves them out.
+export function findChapters(isOwn = false) {
+  const lines = [...document.querySelectorAll('.line[data-file]')];
+  const kept = isOwn ? lines.filter((line) => !line.closest('del')) : lines;
+  const names = kept.map((line) => getChapter(line.dataset.file));
   return [...new Set(names)].filter((name) => name !== null);
 }
 
-// The recorded shapes of a chapter, fetched once.
+// The recorded shapes of a chapter, fetched once. They are beside the folders of the
+// languages: en/_static/shape_data.js, _shapes/05_cnn.json.
 export function loadShapes(chapter) {
   if (!chapters.has(chapter)) {
     const name = chapter.replaceAll('/', '_');
-    const url = new URL(`shapes/${name}.json`, import.meta.url);
+    const url = new URL(`../../_shapes/${name}.json`, import.meta.url);
     chapters.set(chapter, fetch(url).then((response) => response.json()));
   }
   return chapters.get(chapter);
 }
 
-// The element of a line of code, or null if the page does not show it.
-export function findLine(file, number) {
+// The elements of a line of code: there may be none on a page, or several.
+export function findLines(file, number) {
   const name = CSS.escape(file);
-  return document.querySelector(`.line[data-file="${name}"][data-line="${number}"]`);
+  return [...document.querySelectorAll(`.line[data-file="${name}"][data-line="${number}"]`)];
 }
 
 // A shape as Python writes it: a tuple of one keeps its comma.

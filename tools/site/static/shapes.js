@@ -3,7 +3,7 @@
 // The shapes are those of one real batch (tools/site/shapes.py). A page needs nothing but
 // lines of code as <span class="line" data-file="05_cnn/model.py" data-line="12">.
 
-import { findChapters, findLine, inLanguage, loadShapes, make, toTuple } from './shape_data.js';
+import { findChapters, findLines, inLanguage, loadShapes, make, toTuple } from './shape_data.js';
 
 const HINT = inLanguage(['← → next name, Esc to close', '← → 다음 이름, Esc 닫기']);
 const HIDE_AFTER_MS = 150;
@@ -59,15 +59,16 @@ function addItem(item, comment, items) {
 function addItems(comments) {
   const items = [];
   for (const comment of comments) {
-    const line = findLine(comment.file, comment.line);
-    if (!line) continue;
-    const text = line.textContent;
-    const tag = wrap(line, text.indexOf('#'), text.trimEnd().length, 'shape-tag');
-    if (tag) addItem(tag, comment, items);
+    for (const line of findLines(comment.file, comment.line)) {
+      const text = line.textContent;
+      const tag = wrap(line, text.indexOf('#'), text.trimEnd().length, 'shape-tag');
+      if (tag) addItem(tag, comment, items);
+    }
     for (const [number, start, end] of comment.names) {
-      const place = findLine(comment.file, number);
-      const name = place && wrap(place, start, end, 'shape-name');
-      if (name) addItem(name, comment, items);
+      for (const line of findLines(comment.file, number)) {
+        const name = wrap(line, start, end, 'shape-name');
+        if (name) addItem(name, comment, items);
+      }
     }
   }
   return items;
@@ -176,7 +177,7 @@ function listen(item) {
 }
 
 async function start() {
-  const chapters = await Promise.all(findChapters().map(loadShapes));
+  const chapters = await Promise.all(findChapters().map((name) => loadShapes(name)));
   const items = chapters.flatMap(({ comments }) => addItems(comments));
   if (!items.length) return;
   items.forEach(listen);
