@@ -247,6 +247,12 @@ def test_fold_keeps_the_numbers_of_the_copies():
     assert repeat == Repeat((0, 1), ((2, 3), (4, 5)))
 
 
+def test_fold_only_what_goes_on():
+    items = fold(list('aaaa'), lambda first, second: second[0] != 2)
+
+    assert items == [Repeat((0,), ((1,),)), Repeat((2,), ((3,),))]
+
+
 # ---- The diagrams
 
 
@@ -530,7 +536,7 @@ def test_strip_walks_through_the_network(show, lang, width):
                 f'{number} / {len(shapes["trace"])}'
             )
             assert page.locator('.flow-tensor').inner_text() == comment['tensor']
-            sizes = page.locator('.flow-sizes dd').all_inner_texts()
+            sizes = page.locator('.flow-sizes strong').all_inner_texts()
             assert list(map(int, sizes)) == step['shape']
             # The line is marked, and is to be seen above or beside the strip.
             line = page.locator(f'.flow-line[data-line="{comment["line"]}"]')
@@ -549,6 +555,29 @@ def test_strip_walks_through_the_network(show, lang, width):
         page.keyboard.press('Escape')
         assert page.locator('.flow-strip, .flow-line').count() == 0
         assert opener.evaluate('button => button === document.activeElement')
+
+
+def test_strip_names_the_page_of_code_that_has_not_changed(show):
+    # As where a chapter keeps a class of the chapter before: a link is in its place.
+    link = '<a data-definition="Attention" href="12.html#attention">Attention</a>'
+    first, last = find_line('class Attention'), find_line('class Decoder')
+    with show(reduced_motion='reduce') as page:
+        page.evaluate(
+            """([link, first, last]) => {
+              document.querySelector('main').insertAdjacentHTML('afterbegin', link);
+              for (let line = first; line < last; line += 1) {
+                document.querySelector(`[data-line="${line}"]`).remove();
+              }
+            }""",
+            [link, first, last],
+        )
+        page.locator('.flow-open').click()
+        page.locator('.flow-list button', has_text='scores').click()
+        assert page.locator('.flow-elsewhere a').inner_text() == '12'
+        assert page.locator('.flow-line').all_inner_texts() == ['Attention']
+        page.keyboard.press('Home')
+        page.locator('.flow-list button').first.click()
+        assert page.locator('.flow-elsewhere').count() == 0
 
 
 def test_other_keys_stay_with_a_field(show):

@@ -20,11 +20,11 @@ JOINS = {
     'mul': '×',
     'truediv': '÷',
     'div': '÷',
-    'cat': 'concatenate',
     'where': 'select',
     'getitem': 'look up',
 }
 ALWAYS = {
+    'cat': 'concatenate',
     'matmul': 'matrix product',
     'bmm': 'matrix product',
     'mean': 'mean',

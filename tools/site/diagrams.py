@@ -495,7 +495,15 @@ def get_graph(recording):
     inputs = [n for n, node in enumerate(nodes) if node['kind'] == 'input']
     # The inputs are the first nodes: an input between two blocks would hide that they
     # are equal.
-    items = fold([get_key(node) for node in nodes[len(inputs) :]])
+    rest = nodes[len(inputs) :]
+
+    def is_next(first, second):
+        # Two sums of different tensors look the same, but are no steps of a loop.
+        first = {number + len(inputs) for number in first}
+        edges = [edge for number in second for edge in rest[number]['inputs']]
+        return any(source in first for source, *_ in edges)
+
+    items = fold([get_key(node) for node in rest], is_next)
     items = [shift(item, len(inputs)) for item in items]
     drawn = {number: number for number in inputs}
     find_drawn(items, drawn)

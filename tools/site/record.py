@@ -67,6 +67,8 @@ PROGRAMS = {
         ['train', '--no-fast', '--model', 'cbow'],
     ],
 }
+# An epoch of these takes minutes: they end with the pass that is recorded.
+SLOW = ('appendix_word2vec',)
 # The programs that split text into pieces: each one reads what the one before it has
 # written: the README of 08 has the same.
 MODEL = ['--model_fn', '{folder}/model.pth', '--column', '1']
@@ -92,6 +94,10 @@ def hash_sources(chapter):
     for file in sorted(files) + tools:
         digest.update(file.name.encode() + b'\0' + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+class RecordedError(Exception):
+    """The pass of a batch is recorded, and nothing else is needed."""
 
 
 class Recorder(ShapeChecks):
@@ -175,11 +181,12 @@ class Recorder(ShapeChecks):
         return call
 
     @contextlib.contextmanager
-    def watch(self, names):
+    def watch(self, names, is_slow):
         """Record, in a block, the first pass through a network in training mode.
 
         Arguments:
             names: those of the chapter's modules; a network is a class in one of them.
+            is_slow: whether to leave the block when the pass is recorded.
         """
         from torch.nn.modules import module as hooks
 
@@ -197,6 +204,8 @@ class Recorder(ShapeChecks):
                 self.flow.end_layer(module, arguments, result)
                 if module is self.root:
                     self.stop()
+                    if is_slow:
+                        raise RecordedError
 
         handles = [
             hooks.register_module_forward_pre_hook(before),
@@ -210,11 +219,7 @@ class Recorder(ShapeChecks):
 
 
 def run_program(module, folder, *arguments):
-    """Run a program of a chapter for one epoch, with its files in a folder.
-
-    Returns:
-        The command, as a reader would write it.
-    """
+    """Run a program of a chapter for one epoch, with its files in a folder."""
     parser = module.define_argparser()
     usage = parser.format_usage()
     ours = {
@@ -225,8 +230,8 @@ def run_program(module, folder, *arguments):
     }
     options = [part for name in ours if name in usage for part in (name, ours[name])]
     options += [argument.format(folder=folder) for argument in arguments]
-    module.main(parser.parse_args(options))
-    return ' '.join(['python', f'{module.__name__}.py', *arguments])
+    with contextlib.suppress(RecordedError):
+        module.main(parser.parse_args(options))
 
 
 @contextlib.contextmanager
@@ -277,12 +282,14 @@ def run_programs(name, chapter, recorder, folder):
             call = recorder.as_pass(getattr(module, function))
             stack.enter_context(mock.patch.object(module, function, call))
         commands = []
-        with recorder.watch(vars(chapter)), few_batches(), working_folder(ROOT / name):
+        watched = recorder.watch(vars(chapter), name in SLOW)
+        with watched, few_batches(), working_folder(ROOT / name):
             for program, *arguments in PROGRAMS[name]:
                 module = getattr(chapter, program)
                 stdin = io.TextIOWrapper(io.BytesIO(b''.join(lines)), encoding='utf-8')
+                commands.append(' '.join(['python', f'{program}.py', *arguments]))
                 with mock.patch('sys.stdin', stdin):
-                    commands.append(run_program(module, folder, *arguments))
+                    run_program(module, folder, *arguments)
         if recorder.unexecuted():
             EXERCISES[name](chapter, folder / 'rest')
     return commands[0]

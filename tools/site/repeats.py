@@ -29,11 +29,13 @@ def without_numbers(path):
     return NUMBER.sub('#', path)
 
 
-def fold(keys):
+def fold(keys, is_next=None):
     """Fold a sequence: what follows itself becomes one Repeat, the shortest one first.
 
     Arguments:
         keys: what makes two elements the same, a list.
+        is_next: tells, of the numbers of some elements and of those of their copy that
+            follows, whether the copy goes on from them; None: always.
 
     Returns:
         A list of numbers of elements, from 0 on, and of Repeats.
@@ -41,20 +43,36 @@ def fold(keys):
     items = [(key, number) for number, key in enumerate(keys)]
     length = 1
     while 2 * length <= len(items):
-        items = fold_runs(items, length)
+        items = fold_runs(items, length, is_next)
         length += 1
     return [item for _, item in items]
 
 
-def fold_runs(items, length):
+def list_numbers(items):
+    """Return the numbers of all elements in items, those of copies among them."""
+    numbers = []
+    for item in items:
+        if isinstance(item, Repeat):
+            numbers += list_numbers([*item.items, *sum(item.copies, ())])
+        else:
+            numbers.append(item)
+    return numbers
+
+
+def fold_runs(items, length, is_next):
     """Fold the runs of so many items that follow themselves once or more."""
     folded, start = [], 0
     while start < len(items):
         run = items[start : start + length]
         keys = [key for key, _ in run]
         end, copies = start + length, []
+        before = tuple(item for _, item in run)
         while len(run) == length and [key for key, _ in items[end:][:length]] == keys:
-            copies.append(tuple(item for _, item in items[end:][:length]))
+            copy = tuple(item for _, item in items[end:][:length])
+            if is_next and not is_next(list_numbers(before), list_numbers(copy)):
+                break
+            copies.append(copy)
+            before = copy
             end += length
         if copies:
             repeat = Repeat(tuple(item for _, item in run), tuple(copies))

@@ -45,13 +45,13 @@ function getPlace({ file, line }) {
   return `${file.slice(file.lastIndexOf('/') + 1)}:${line}`;
 }
 
-// The sizes of a step as a table: what each dimension is called, and how large it is.
+// The sizes of a step: what each dimension is called, and how large it is.
 function makeSizes({ dimensions }, { shape }) {
-  const list = make('dl', 'flow-sizes');
-  dimensions.forEach((dimension, i) => {
-    list.append(make('div', '', make('dt', '', dimension), make('dd', '', `${shape[i]}`)));
+  const sizes = shape.map((size, i) => {
+    const name = make('code', '', dimensions[i]);
+    return make('li', '', name, ' ', make('strong', '', `${size}`));
   });
-  return list;
+  return make('ul', 'flow-sizes', ...sizes);
 }
 
 // What is said about one step.
