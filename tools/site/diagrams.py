@@ -10,12 +10,11 @@ time steps that are equal are drawn once, in a frame that says how many there ar
 
 import re
 import sys
-from dataclasses import dataclass
 from html import escape
 from unicodedata import east_asian_width
 
+from graph import Frame, find_numbers, get_graph
 from record import get_recording
-from repeats import Repeat, flatten, fold, without_numbers
 
 # Sizes in CSS pixels: of the column of boxes, with the line that goes down through it,
 # and of the lanes at its side for tensors that skip some boxes.
@@ -39,179 +38,20 @@ SIZES = {
     'Conv2d': r'(\d+), (\d+)',
     'LSTM': r'(\d+), (\d+)',
 }
-CONTAINERS = ('Sequential', 'ModuleList')
 TEXTS = {
     'en': {
         'title': 'Data flow of {}',
-        'batch': 'The first batch of {} on its way through {}, with the real shapes. ',
+        'batch': 'What happens to the first batch of {}, with the real shapes: ',
         'steps': '{} times',
         'parts': '{} parts',
     },
     'ko': {
         'title': '{}의 데이터 흐름',
-        'batch': '{}의 첫 배치가 {}을 지나는 길과 실제 모양이에요. ',
+        'batch': '{} 명령의 첫 배치가 지나는 단계와 실제 모양이에요: ',
         'steps': '{}번 반복',
         'parts': '{}조각',
     },
 }
-
-
-@dataclass
-class Frame:
-    """A module with its parts, or what repeats.
-
-    Attributes:
-        path: of the module; empty for steps that repeat.
-        kind: the class of the module.
-        times: how many of them there are.
-        children: the Frames inside, and the numbers of the nodes.
-    """
-
-    path: str
-    kind: str
-    children: list
-    times: int = 1
-
-
-# ---- What is drawn
-
-
-def drop_unused(nodes):
-    """Return the nodes without inputs and operations whose result nothing takes."""
-    kept = list(range(len(nodes)))
-    while True:
-        used = {edge[0] for number in kept for edge in nodes[number]['inputs']}
-        used |= {n for n in kept if nodes[n]['kind'] == 'layer'} | {len(nodes) - 1}
-        if used.issuperset(kept):
-            break
-        kept = [number for number in kept if number in used]
-    places = {number: place for place, number in enumerate(kept)}
-    return [
-        nodes[number]
-        | {'inputs': [[places[edge[0]], *edge[1:]] for edge in nodes[number]['inputs']]}
-        for number in kept
-    ]
-
-
-def place_inputs(inputs, children, edges):
-    """Put each input, in place, before the frame or the node that takes it first."""
-    for number in reversed(inputs):
-        takers = {n for n in edges if number in [edge[0] for edge in edges[n]]}
-        place = next(
-            i
-            for i, child in enumerate(children)
-            if takers.intersection(find_numbers([child]))
-        )
-        children.insert(place, number)
-
-
-def find_numbers(children):
-    """Yield the numbers of the nodes in frames, from top to bottom."""
-    for child in children:
-        if isinstance(child, Frame):
-            yield from find_numbers(child.children)
-        else:
-            yield child
-
-
-def get_key(node):
-    """Return what two nodes have in common that are drawn as one."""
-    # Rows of a batch that are done leave it: the first dimension may change.
-    shape = tuple(node['shape'][1:])
-    detail = node.get('detail')
-    return node['kind'], node['name'], without_numbers(node['path']), detail, shape
-
-
-def pair(item, copy, drawn):
-    """Let all nodes of a copy be drawn as the nodes of an item."""
-    if isinstance(item, Repeat):
-        for items in (copy.items, *copy.copies):
-            for one, other in zip(item.items, items, strict=True):
-                pair(one, other, drawn)
-    else:
-        drawn[copy] = item
-
-
-def find_drawn(items, drawn):
-    """Fill a dict from the number of each node to that of the node that is drawn."""
-    for item in items:
-        pair(item, item, drawn)
-        if isinstance(item, Repeat):
-            find_drawn(item.items, drawn)
-            for copy in item.copies:
-                for one, other in zip(item.items, copy, strict=True):
-                    pair(one, other, drawn)
-
-
-def get_container(item, nodes):
-    """Return the path of the module that a node, or all nodes of a repeat, are in."""
-    if not isinstance(item, Repeat):
-        path = nodes[item]['path']
-        is_layer = nodes[item]['kind'] == 'layer'
-        return path.rpartition('.')[0] if is_layer else path
-    paths = [get_container(part, nodes).split('.') for part in item.items]
-    common = []
-    for names in zip(*paths, strict=False):
-        if len(set(names)) > 1:
-            break
-        common.append(names[0])
-    return '.'.join(common)
-
-
-def build_frames(items, prefix, nodes, classes):
-    """Put items into the frames of the modules that they are in.
-
-    Arguments:
-        items: numbers of nodes, and Repeats.
-        prefix: the path of the module around all of them.
-        nodes: of the recording.
-        classes: the class of each module, by its path.
-
-    Returns:
-        A list of numbers and of Frames.
-    """
-    children, rest = [], list(items)
-    while rest:
-        container = get_container(rest[0], nodes)
-        inside = container.removeprefix(prefix).lstrip('.')
-        if not inside:
-            item = rest.pop(0)
-            if isinstance(item, Repeat):
-                parts = build_frames(item.items, prefix, nodes, classes)
-                item = Frame(
-                    prefix if is_stack(item, nodes) else '', '', parts, item.times
-                )
-            children.append(item)
-            continue
-        path = f'{prefix}.{inside.split(".")[0]}'.lstrip('.')
-        run = []
-        while rest and f'{get_container(rest[0], nodes)}.'.startswith(f'{path}.'):
-            run.append(rest.pop(0))
-        parts = build_frames(run, path, nodes, classes)
-        children.append(simplify(Frame(path, classes[path], parts)))
-    return children
-
-
-def is_stack(repeat, nodes):
-    """Tell whether a repeat is of different modules, and not of steps of the same."""
-    first = next(flatten(repeat.items))[0]
-    second = next(flatten(repeat.copies[0]))[0]
-    return nodes[first]['path'] != nodes[second]['path']
-
-
-def simplify(frame):
-    """Return a frame without another one that says no more."""
-    if len(frame.children) != 1 or not isinstance(frame.children[0], Frame):
-        return frame
-    child = frame.children[0]
-    if child.times > 1 and child.path == frame.path:
-        frame.children, frame.times = child.children, child.times
-        return simplify(frame)
-    if frame.kind in CONTAINERS:
-        return child
-    if child.kind in CONTAINERS and child.times == 1:
-        frame.children = child.children
-    return frame
 
 
 # ---- What the boxes say
@@ -297,12 +137,11 @@ class Placer:
         nodes: of the recording.
         edges: for each node that is drawn, its edges: the number of a node, the shape
             that it gave and the shape that arrived.
-        copies: for each node that is drawn, the numbers of all that it stands for.
         steps: how to write that steps repeat.
     """
 
-    def __init__(self, nodes, edges, copies, steps):
-        self.nodes, self.edges, self.copies, self.steps = nodes, edges, copies, steps
+    def __init__(self, nodes, edges, steps):
+        self.nodes, self.edges, self.steps = nodes, edges, steps
         self.boxes, self.frames, self.labels = {}, [], []
         self.y, self.shape, self.order = MARGIN, None, []
 
@@ -475,59 +314,6 @@ def draw_straight(edges, order, boxes):
 # ---- The diagrams
 
 
-def shift(item, count):
-    """Return an item whose numbers are larger by a count."""
-    if not isinstance(item, Repeat):
-        return item + count
-    items = tuple(shift(part, count) for part in item.items)
-    copies = tuple(tuple(shift(p, count) for p in copy) for copy in item.copies)
-    return Repeat(items, copies)
-
-
-def get_graph(recording):
-    """Return what of a recording is drawn.
-
-    Returns:
-        nodes; the children of the whole picture, nodes by their numbers and Frames; the
-        edges of each drawn node; and for each of them the nodes that it stands for.
-    """
-    nodes = drop_unused(recording['nodes'])
-    inputs = [n for n, node in enumerate(nodes) if node['kind'] == 'input']
-    # The inputs are the first nodes: an input between two blocks would hide that they
-    # are equal.
-    rest = nodes[len(inputs) :]
-
-    def is_next(first, second):
-        # Two sums of different tensors look the same, but are no steps of a loop.
-        first = {number + len(inputs) for number in first}
-        edges = [edge for number in second for edge in rest[number]['inputs']]
-        return any(source in first for source, *_ in edges)
-
-    items = fold([get_key(node) for node in rest], is_next)
-    items = [shift(item, len(inputs)) for item in items]
-    drawn = {number: number for number in inputs}
-    find_drawn(items, drawn)
-    edges, copies = {number: [] for number in drawn.values()}, {}
-    for number, node in enumerate(nodes):
-        here = drawn[number]
-        copies.setdefault(here, []).append(number)
-        for source, *shapes in node['inputs']:
-            if drawn[source] not in [edge[0] for edge in edges[here]]:
-                edges[here].append([drawn[source], *shapes])
-    classes = {module['path']: module['class'] for module in recording['modules']}
-    children = build_frames(items, '', nodes, classes)
-    place_inputs(inputs, children, edges)
-    return nodes, children, edges, copies
-
-
-def drop_loops(edges, nodes, copies):
-    """Drop, in place, the edges from a block to the next one: × N says it."""
-    for target, inputs in edges.items():
-        paths = {nodes[number]['path'] for number in copies[target]}
-        is_stack = len(paths) > 1
-        edges[target] = [e for e in inputs if e[0] < target or not is_stack]
-
-
 def get_pipeline(recording, texts):
     """Return nodes, children, edges and copies of programs that make text of text.
 
@@ -585,8 +371,7 @@ def draw_diagram(chapter, language='en'):
         nodes, children, edges, copies = get_pipeline(recording, texts)
     else:
         nodes, children, edges, copies = get_graph(recording)
-        drop_loops(edges, nodes, copies)
-    placer = Placer(nodes, edges, copies, texts['steps'])
+    placer = Placer(nodes, edges, texts['steps'])
     placer.place_all(children)
     nets = find_nets(edges, placer.order)
     lanes = choose_lanes(nets, placer.boxes)
@@ -600,19 +385,19 @@ def draw_diagram(chapter, language='en'):
     ]
     parts = [*placer.frames, *arrows, *boxes, *placer.labels]
     size = first + (max(lanes, default=-1) + 1) * LANE + MARGIN, placer.y
-    network = recording['modules'][0]['class'] if recording['modules'] else ''
-    lead = texts['batch'].format(recording['command'], network)
-    return wrap(chapter, language, size, parts, lead + describe(nodes, placer.order))
+    lead = texts['batch'].format(recording['command'])
+    text = describe(nodes, placer.order, copies)
+    return wrap(chapter, language, size, parts, lead + text)
 
 
-def describe(nodes, order):
+def describe(nodes, order, copies):
     """Return in words what the diagram shows: each box and the shape of its result."""
     steps = []
     for number in order:
-        node = nodes[number]
+        node, times = nodes[number], len(copies[number])
         name = get_label(node) if node['kind'] != 'layer' else node['name']
         result = ' '.join(node.get('lines', [])) or write_shape(node['shape'])
-        steps.append(f'{name} {result}')
+        steps.append(f'{name} {result}' + f' × {times}' * (times > 1))
     return ', '.join(steps) + '.'
 
 
