@@ -30,6 +30,8 @@ SVG = '{http://www.w3.org/2000/svg}'
 # These are recorded here if they have not been recorded; the others by the site.
 ALWAYS = '01_linear_regression', '12_seq2seq/attention'
 CHAPTER = '12_seq2seq/attention'
+# No forward pass goes through this layer of 12.
+UNUSED = {'decoder.dropout'}
 
 PAGE = """\
 <!doctype html>
@@ -327,7 +329,7 @@ def test_diagram(chapter, language):
     drawn = {path for group in groups if group is not None for path in group.split(' ')}
     layers = {m['path'] for m in recording['modules'] if m['n_parts'] == 0}
     if len(recording['modules']) > 1:
-        assert drawn == layers
+        assert drawn == layers - UNUSED
 
     # The shapes that are written are those of the run.
     nodes = recording['nodes']

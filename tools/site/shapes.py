@@ -15,7 +15,9 @@ CHAPTER.json (the slash of a chapter inside another becomes an underscore) holds
 
 import ast
 import json
+import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from record import ROOT, all_chapters, get_recording
@@ -170,9 +172,14 @@ def get_shapes(chapter):
 
 
 def write_shapes(out_dir):
-    """Write CHAPTER.json for each chapter into a folder."""
+    """Write CHAPTER.json for each chapter into a folder.
+
+    Chapters that are not in the cache run first, a few at a time: it takes minutes.
+    """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as executor:
+        list(executor.map(get_recording, all_chapters()))
     for chapter in all_chapters():
         text = json.dumps(
             get_shapes(chapter), ensure_ascii=False, separators=(',', ':')
