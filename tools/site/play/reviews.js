@@ -1,6 +1,8 @@
 // The playground of chapter 10: the class of a Korean review, and which words decide it.
 
-import { addStyle, loadModel, make, makeBar, makeExamples, padRows, splitWords } from './texts.js';
+import {
+  addStyle, loadModel, make, makeBars, makeExamples, padRows, splitWords,
+} from './texts.js';
 
 const CHAPTER = '10_text_classification';
 // Milliseconds after the last key, before a review is classified.
@@ -119,15 +121,6 @@ function toText(change) {
   return `${change < 0 ? '−' : '+'}${Math.abs(change).toFixed(1)}`;
 }
 
-// Return a bar for each class.
-function makeClasses(probabilities, classNames, texts) {
-  const items = probabilities.map((p, i) => {
-    const name = make('span', { class: 'name' }, texts.names[classNames[i]] ?? classNames[i]);
-    return make('li', {}, name, makeBar(p), make('span', { class: 'number' }, p.toFixed(4)));
-  });
-  return make('ul', { class: 'classes' }, ...items);
-}
-
 // Return the words of the review, coloured by what they change, with the numbers below.
 function makeWords(words, changes) {
   // Small changes stay pale, also where there are no larger ones.
@@ -152,11 +145,13 @@ function makeLegend(texts) {
   );
 }
 
+// Return the elements that show a decision.
 function showAnswer(answer, classNames, texts) {
-  const name = texts.names[classNames[answer.best]] ?? classNames[answer.best];
+  const names = classNames.map((name) => texts.names[name] ?? name);
+  const labels = names.map((name) => make('span', {}, name));
   return [
-    make('p', { class: 'title' }, texts.decision(name)),
-    makeClasses(answer.probabilities, classNames, texts),
+    make('p', { class: 'title' }, texts.decision(names[answer.best])),
+    makeBars(labels, answer.probabilities),
     make('p', { class: 'title' }, texts.words),
     makeWords(answer.words, answer.changes),
     makeLegend(texts),
@@ -165,7 +160,7 @@ function showAnswer(answer, classNames, texts) {
 }
 
 export async function start(element, { models, ort, lang }) {
-  addStyle('reviews.css');
+  addStyle();
   const texts = TEXTS[lang];
   const classifier = await Classifier.load(ort, `${models}/${CHAPTER}`);
   const input = make('textarea', { id: 'review', lang: 'ko', rows: 2, spellcheck: 'false' });
@@ -194,7 +189,7 @@ export async function start(element, { models, ort, lang }) {
     input.value = text;
     classify();
   });
-  element.classList.add('reviews');
+  element.classList.add('texts');
   const label = make('label', { for: 'review' }, texts.label);
   element.replaceChildren(label, input, examples, result, make('p', { class: 'note' }, texts.note));
   [input.value] = EXAMPLES;

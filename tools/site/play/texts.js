@@ -20,9 +20,9 @@ export function make(name, properties = {}, ...children) {
   return element;
 }
 
-// Load a style sheet that lies beside this file, once.
-export function addStyle(name) {
-  const { href } = new URL(name, import.meta.url);
+// Load the style sheet of these playgrounds, once.
+export function addStyle() {
+  const { href } = new URL('texts.css', import.meta.url);
   if (document.querySelector(`link[href="${href}"]`)) return;
   document.head.append(make('link', { rel: 'stylesheet', href }));
 }
@@ -43,12 +43,16 @@ export function padRows(ort, rows, padId) {
   return new ort.Tensor('int64', data, [rows.length, length]);
 }
 
-// Return a bar for a share from 0 to 1. Its number is beside it, so it is hidden from readers.
-export function makeBar(share) {
-  const width = `${(100 * Math.min(1, Math.max(0, share))).toFixed(1)}%`;
-  const fill = make('span', { class: 'fill' });
-  fill.style.width = width;
-  return make('span', { class: 'bar', 'aria-hidden': 'true' }, fill);
+// Return a list of names, a bar and a number from 0 to 1 beside each.
+export function makeBars(names, values) {
+  const items = values.map((value, i) => {
+    const fill = make('span', { class: 'fill' });
+    fill.style.width = `${(100 * Math.min(1, Math.max(0, value))).toFixed(1)}%`;
+    // Screen readers say the number.
+    const bar = make('span', { class: 'bar', 'aria-hidden': 'true' }, fill);
+    return make('li', {}, names[i], bar, make('span', { class: 'number' }, value.toFixed(4)));
+  });
+  return make('ol', { class: 'bars' }, ...items);
 }
 
 // Return a row of buttons; each gives its text to a function when it is pressed.

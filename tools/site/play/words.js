@@ -1,42 +1,39 @@
 // The playground of chapter 09: questions to word vectors, answered as predict.py does.
 
-import { addStyle, loadModel, make, makeBar, makeExamples, padRows, splitWords } from './texts.js';
+import {
+  addStyle, loadModel, make, makeBars, makeExamples, padRows, splitWords,
+} from './texts.js';
 
 const CHAPTER = '09_word_embedding';
 const N_BEST = 8;
-const EXAMPLES = [
-  'police',
-  'goverment',
-  'singing - sing + dance',
-  'israeli palestinian',
-];
+const EXAMPLES = ['afghanistan', 'goverment', 'australian - australia + india', 'israeli palestinian'];
 
 const TEXTS = {
   en: {
     label: 'A word, two words, or a sum of words',
     ask: 'Ask',
     examples: 'Examples:',
-    nearest: (question) => `The nearest words to ${question}, with their cosines`,
-    cosine: (words) => `The cosine of ${words.join(' and ')}`,
+    nearest: (question) => `The words nearest to “${question}”, with their cosines`,
+    cosine: 'The cosine of the two words',
     nGrams: (word) =>
       `“${word}” does not occur in the text. Its vector is computed from its n-grams alone. ` +
-      'Those in grey do not occur in the text either, and have no vector.',
+      'Those with a dashed border do not occur in the text either, and have no vector.',
     unknown: (words) => `unknown: ${words.join(', ')}. None of the n-grams occurs in the text.`,
-    expected: 'Expected a word, two words, or a sum: king - man + woman',
-    known: (n) => `The model knows ${n.toLocaleString('en')} words of 285 news articles, and their n-grams.`,
+    expected: 'Expected a word, two words, or a sum such as australian - australia + india',
+    known: (n) => `The model knows ${n.toLocaleString('en')} words of news articles, and their n-grams.`,
   },
   ko: {
     label: '단어 하나, 단어 두 개, 또는 단어의 합',
     ask: '물어보기',
     examples: '예:',
-    nearest: (question) => `${question}에 가장 가까운 단어와 코사인 유사도`,
-    cosine: (words) => `${words.join(', ')}의 코사인 유사도`,
+    nearest: (question) => `“${question}”에 가장 가까운 단어와 코사인 유사도`,
+    cosine: '두 단어의 코사인 유사도',
     nGrams: (word) =>
       `“${word}”는 학습 텍스트에 없는 단어예요. 그래서 벡터를 n-gram만으로 계산해요. ` +
-      '회색 n-gram은 텍스트에 나오지 않아서 벡터가 없어요.',
+      '점선 테두리의 n-gram은 텍스트에 나오지 않아서 벡터가 없어요.',
     unknown: (words) => `모르는 단어예요: ${words.join(', ')}. 텍스트에 나오는 n-gram이 하나도 없어요.`,
-    expected: '단어 하나, 단어 두 개, 또는 king - man + woman 같은 합을 입력하세요',
-    known: (n) => `모델은 뉴스 기사 285건에 나온 단어 ${n.toLocaleString('ko')}개와 그 n-gram을 알아요.`,
+    expected: '단어 하나, 단어 두 개, 또는 australian - australia + india 같은 합을 입력하세요',
+    known: (n) => `모델은 뉴스 기사에 나온 단어 ${n.toLocaleString('ko')}개와 그 n-gram을 알아요.`,
   },
 };
 
@@ -138,12 +135,11 @@ export class WordVectors {
 
 // Return the list of neighbours; each is a button that asks for its own neighbours.
 function makeNeighbours(neighbours, onAsk) {
-  const items = neighbours.map(({ word, cosine }) => {
-    const button = make('button', { type: 'button', lang: 'en', onclick: () => onAsk(word) }, word);
-    const number = make('span', { class: 'number' }, cosine.toFixed(4));
-    return make('li', {}, button, makeBar(cosine), number);
+  const buttons = neighbours.map(({ word }) => {
+    const onclick = () => onAsk(word);
+    return make('span', {}, make('button', { type: 'button', lang: 'en', onclick }, word));
   });
-  return make('ol', { class: 'neighbours' }, ...items);
+  return makeBars(buttons, neighbours.map(({ cosine }) => cosine));
 }
 
 // Say that a word is known by its n-grams alone, and show which of them have a vector.
@@ -164,16 +160,16 @@ function showAnswer(vectors, question, answer, texts, onAsk) {
   if (answer.kind === 'unknown') return [make('p', {}, texts.unknown(answer.words))];
   const notes = answer.guessed.flatMap((word) => makeNGrams(vectors, word, texts));
   if (answer.kind === 'cosine') {
-    const number = make('span', { class: 'number' }, answer.cosine.toFixed(4));
-    const line = make('div', { class: 'cosine' }, makeBar(answer.cosine), number);
-    return [make('p', { class: 'title' }, texts.cosine(answer.words)), line, ...notes];
+    const title = make('p', { class: 'title' }, texts.cosine);
+    const pair = make('span', { lang: 'en' }, answer.words.join(' – '));
+    return [title, makeBars([pair], [answer.cosine]), ...notes];
   }
   const title = make('p', { class: 'title' }, texts.nearest(question));
   return [title, makeNeighbours(answer.neighbours, onAsk), ...notes];
 }
 
 export async function start(element, { models, ort, lang }) {
-  addStyle('words.css');
+  addStyle();
   const texts = TEXTS[lang];
   const vectors = await WordVectors.load(ort, `${models}/${CHAPTER}`);
   const input = make('input', { id: 'question', lang: 'en', autocomplete: 'off', spellcheck: 'false' });
@@ -185,15 +181,15 @@ export async function start(element, { models, ort, lang }) {
     result.replaceChildren(...showAnswer(vectors, question, answer, texts, ask));
   }
 
-  const form = make('form', { class: 'question' });
-  form.append(make('label', { for: 'question' }, texts.label), input, make('button', {}, texts.ask));
-  form.addEventListener('submit', (event) => {
+  const onsubmit = (event) => {
     event.preventDefault();
     ask(input.value.trim());
-  });
+  };
+  const form = make('form', { class: 'question', onsubmit }, input, make('button', {}, texts.ask));
+  const label = make('label', { for: 'question' }, texts.label);
   const examples = makeExamples(texts.examples, EXAMPLES, 'en', ask);
   const note = make('p', { class: 'note' }, texts.known(vectors.settings.words.length));
-  element.classList.add('words');
-  element.replaceChildren(form, examples, result, note);
+  element.classList.add('texts');
+  element.replaceChildren(label, form, examples, result, note);
   await ask(EXAMPLES[0]);
 }
