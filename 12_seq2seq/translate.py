@@ -13,7 +13,7 @@ stderr, with the signatures of sacreBLEU. Several models form an ensemble.
 import argparse
 import math
 import sys
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 
 from guards import (
     InputError,
@@ -263,6 +263,30 @@ def print_scores(hypotheses, config):
         log(f'{name}_signature: {metric.get_signature()}')
 
 
+def draw_weights(axes, x_pieces, y_pieces, weights):
+    """Draw attention weights: a row for each target subword, a column for each source.
+
+    A column is as wide as its subword, so that Korean is written horizontally. Lines
+    mark where words begin.
+
+    Arguments:
+        axes: the matplotlib Axes to draw on.
+        x_pieces, y_pieces: the source subwords and the target subwords.
+        weights: an array of shape (y_length, x_length).
+    """
+    x_edges = [0, *accumulate(1 + len(piece) for piece in x_pieces)]
+    y_edges = range(len(y_pieces) + 1)
+    axes.pcolormesh(x_edges, y_edges, weights, cmap='Blues', vmin=0, vmax=1)
+    axes.set(xlim=(0, x_edges[-1]), ylim=(len(y_pieces), 0))
+    sides = (axes.xaxis, x_edges, x_pieces), (axes.yaxis, y_edges, y_pieces)
+    for axis, edges, pieces in sides:
+        middles = [sum(pair) / 2 for pair in pairwise(edges)]
+        axis.set_ticks(middles, [piece.strip('▁') for piece in pieces])
+        starts = [e for e, piece in zip(edges, pieces, strict=False) if piece[0] == '▁']
+        axis.set_ticks(starts, minor=True)
+        axis.grid(which='minor', color='gray', linewidth=0.5)
+
+
 def draw_attention(figure, x_pieces, y_pieces, weights):
     """Draw attention weights, an image for each layer and head.
 
@@ -273,18 +297,15 @@ def draw_attention(figure, x_pieces, y_pieces, weights):
     """
     n_layers, n_heads, _, _ = weights.shape
     # The size of an image depends on its subwords, which label the outer edges only.
-    width, height = 1 + 0.22 * len(x_pieces), 1 + 0.22 * len(y_pieces)
+    width = 1 + 0.11 * sum(1 + len(piece) for piece in x_pieces)
+    height = 1 + 0.22 * len(y_pieces)
     figure.set_size_inches(1 + n_heads * width, 1 + n_layers * height)
     grid = figure.subplots(n_layers, n_heads, squeeze=False, sharex=True, sharey=True)
     for i, row in enumerate(grid):
         for j, axes in enumerate(row):
-            axes.imshow(weights[i, j], cmap='Blues', vmin=0, vmax=1, aspect='auto')
+            draw_weights(axes, x_pieces, y_pieces, weights[i, j])
             if n_layers * n_heads > 1:
                 axes.set_title(f'layer {i + 1}, head {j + 1}')
-    for axes in grid[-1]:
-        axes.set_xticks(range(len(x_pieces)), x_pieces, rotation=90)
-    for axes in grid[:, 0]:
-        axes.set_yticks(range(len(y_pieces)), y_pieces)
 
 
 def draw(translator, ids, y, fn):

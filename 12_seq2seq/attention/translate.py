@@ -7,6 +7,8 @@ Reads one sentence a line from stdin and prints its translation, blank lines inc
 With --ref_fn, `bleu: 38.20` goes to stderr, with the signature of sacreBLEU.
 """
 
+from itertools import accumulate, pairwise
+
 from guards import (
     InputError,
     add_encoding,
@@ -135,18 +137,38 @@ def print_scores(hypotheses, config):
     log(f'bleu_signature: {metric.get_signature()}')
 
 
-def draw_attention(figure, x_pieces, y_pieces, weights):
-    """Draw attention weights: a row for each target subword.
+def draw_weights(axes, x_pieces, y_pieces, weights):
+    """Draw attention weights: a row for each target subword, a column for each source.
+
+    A column is as wide as its subword, so that Korean is written horizontally. Lines
+    mark where words begin.
 
     Arguments:
-        figure: the matplotlib Figure to draw on.
+        axes: the matplotlib Axes to draw on.
         x_pieces, y_pieces: the source subwords and the target subwords.
         weights: an array of shape (y_length, x_length).
     """
-    axes = figure.subplots()
-    axes.imshow(weights, cmap='Blues', vmin=0, vmax=1)
-    axes.set_xticks(range(len(x_pieces)), x_pieces, rotation=90)
-    axes.set_yticks(range(len(y_pieces)), y_pieces)
+    x_edges = [0, *accumulate(1 + len(piece) for piece in x_pieces)]
+    y_edges = range(len(y_pieces) + 1)
+    axes.pcolormesh(x_edges, y_edges, weights, cmap='Blues', vmin=0, vmax=1)
+    axes.set(xlim=(0, x_edges[-1]), ylim=(len(y_pieces), 0))
+    sides = (axes.xaxis, x_edges, x_pieces), (axes.yaxis, y_edges, y_pieces)
+    for axis, edges, pieces in sides:
+        middles = [sum(pair) / 2 for pair in pairwise(edges)]
+        axis.set_ticks(middles, [piece.strip('▁') for piece in pieces])
+        starts = [e for e, piece in zip(edges, pieces, strict=False) if piece[0] == '▁']
+        axis.set_ticks(starts, minor=True)
+        axis.grid(which='minor', color='gray', linewidth=0.5)
+
+
+def draw_attention(figure, x_pieces, y_pieces, weights):
+    """Draw the attention weights of one translation.
+
+    Arguments:
+        figure: the matplotlib Figure to draw on.
+        x_pieces, y_pieces, weights: as in draw_weights().
+    """
+    draw_weights(figure.subplots(), x_pieces, y_pieces, weights)
 
 
 def draw(translator, ids, y, fn):
