@@ -86,18 +86,18 @@ export class Classifier {
 
   // Return the token ids of a text. An unknown token becomes its marked character.
   encode(text) {
-    const { character_prefix: prefix, unknown_id: unknownId, max_length: maxLength } = this.settings;
-    const getId = (c) => this.ids.get(c) ?? this.ids.get(prefix + c) ?? unknownId;
+    const { character_prefix: prefix, ids: special, max_length: maxLength } = this.settings;
+    const getId = (c) => this.ids.get(c) ?? this.ids.get(prefix + c) ?? special.unknown;
     const ids = Array.from(this.refine(text), getId);
-    return ids.length > 0 ? ids.slice(0, maxLength) : [unknownId];
+    return ids.length > 0 ? ids.slice(0, maxLength) : [special.unknown];
   }
 
   // Return the logits of each text.
   async getLogits(texts) {
     const rows = texts.map((text) => this.encode(text));
     const lengths = BigInt64Array.from(rows, (row) => BigInt(row.length));
-    const { y_hat: logits } = await this.session.run({
-      x: padRows(this.ort, rows, this.settings.pad_id),
+    const { logits } = await this.session.run({
+      x: padRows(this.ort, rows, this.settings.ids.pad),
       lengths: new this.ort.Tensor('int64', lengths, [rows.length]),
     });
     const size = this.settings.class_names.length;

@@ -85,12 +85,12 @@ export class WordVectors {
 
   // Return the row of the bucket of an n-gram; undefined if it does not occur in the text.
   getBucketRow(nGram) {
-    return this.bucketRows.get(getHash(nGram) % this.settings.n_buckets);
+    return this.bucketRows.get(getHash(nGram) % this.settings.n_grams.n_buckets);
   }
 
   // Return the rows whose sum is the vector of a word, up to its length.
   getRows(word) {
-    const { min_n: minN, max_n: maxN } = this.settings;
+    const { min_n: minN, max_n: maxN } = this.settings.n_grams;
     const nGrams = getNGrams(word, minN, maxN);
     const rows = [this.wordRows.get(word), ...nGrams.map((nGram) => this.getBucketRow(nGram))];
     return rows.filter((row) => row !== undefined);
@@ -144,7 +144,7 @@ function makeNeighbours(neighbours, onAsk) {
 
 // Say that a word is known by its n-grams alone, and show which of them have a vector.
 function makeNGrams(vectors, word, texts) {
-  const { min_n: minN, max_n: maxN } = vectors.settings;
+  const { min_n: minN, max_n: maxN } = vectors.settings.n_grams;
   const items = getNGrams(word, minN, maxN).map((nGram) => {
     const isKnown = vectors.getBucketRow(nGram) !== undefined;
     return make(isKnown ? 'span' : 'del', { class: 'n-gram' }, nGram);
