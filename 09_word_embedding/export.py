@@ -100,7 +100,7 @@ def describe(rows):
     return {
         'chapter': CHAPTER,
         'n_grams': {
-            'text': '<word>, in lower case',
+            'text': '<word>, in lower case; < or > alone is none',
             'min_n': vectors.min_n,
             'max_n': vectors.max_n,
             'bucket': 'the hash of the n-gram modulo n_buckets',

@@ -137,7 +137,6 @@ def compare(classifier, fn):
         x, lengths = get_batch(sizes, classifier)
         with torch.no_grad():
             logits = classifier.model(x, lengths)
-        # |logits| = (batch_size, output_size)
         (found,) = session.run(None, {'x': x.numpy(), 'lengths': lengths.numpy()})
         differences.append((logits - torch.from_numpy(found)).abs().max())
     return torch.stack(differences).max().item()

@@ -9,8 +9,8 @@ const CHAPTER = '10_text_classification';
 const DELAY = 200;
 // Of the sample's test part.
 const EXAMPLES = [
-  '분위기가 그렇게 엉성하지는 않았어요.',
   '10년 만에 다시 봤는데 영상이 실망스러울 줄 알았는데 자연스러웠네요 ㅋㅋㅋㅋ',
+  '분위기가 그렇게 엉성하지는 않았어요.',
   '반전이 훌륭할 줄 알았는데 훌륭하지 안았습니다 ㅋㅋㅋㅋ',
 ];
 
