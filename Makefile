@@ -1,7 +1,8 @@
 # make demo   train chapter 13 on Korean and English sentences, and translate some
 # make test   run all tests, as CI does
+# make site   build the course as pages into site/
 #
-# Both make .venv first, if need be. README.md has the same as plain commands.
+# All make .venv first, if need be. README.md has the same as plain commands.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export XDG_CACHE_HOME = $(CURDIR)/$(VENV)/cache
 export MPLCONFIGDIR = $(CURDIR)/$(VENV)/cache/matplotlib
 
-.PHONY: demo test test-long test-oldest format clean
+.PHONY: demo test test-long test-oldest site format clean
 
 demo: $(VENV)/course
 	cd 13_transformer && ../$(BIN)/python train.py --model_fn demo.pth
@@ -35,12 +36,19 @@ test-long: $(VENV)/development
 test-oldest:
 	$(MAKE) test VENV=.venv-oldest OLDEST=1
 
+# Needs npm, for the network runtime of the playgrounds and for the tests.
+site: $(VENV)/development | tools/site/node_modules
+	$(BIN)/python tools/site/build.py --out_dir site
+
+tools/site/node_modules:
+	npm ci --no-audit --no-fund --prefix tools/site
+
 format: $(VENV)/development
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean:
-	rm -rf .venv .venv-oldest
+	rm -rf .venv .venv-oldest site tools/site/node_modules
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }

@@ -160,9 +160,7 @@ def get_examples(networks, x, y):
     with torch.no_grad():
         outputs = network(x[chosen])
     logits = outputs if len(output_names) == 1 else outputs[0]
-    # |logits| = (n_classes, n_classes)
     pixels = (x[chosen] * 255).round().int()
-    # |pixels| = (n_classes, 784)
     return {
         'labels': list(range(10)),
         'pixels': pixels.tolist(),

@@ -207,6 +207,8 @@ def exercise_translation(chapter, folder):
     translator = chapter.translate.Translator([model_fn], torch.device('cpu'))
     x, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
     chapter.search.greedy_search(translator, x, lengths, 2, 3, 9)
+    model = translator.models[0]
+    chapter.export.get_inputs(chapter.steps.Start(model), chapter.steps.Step(model), 2)
     # A vocabulary that is large enough for groups.
     chapter.fast.topk(torch.randn(2, 3, 1001), 5)
 
