@@ -15,7 +15,8 @@ without model.py, which is the lesson.
 
 Some files are not counted at all, because a reader of the lesson does not need them:
 make_sample.py and prepare*.py, which make or convert data, and export.py with the
-steps.py of 12 and 13, which write a trained network for other programs.
+onnx_parts.py of 09 and 10 and the steps.py of 12 and 13, which write a trained network
+for other programs.
 """
 
 import argparse
@@ -34,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GUARDS = ('guards.py', 'pictures.py', 'tables.py', 'labels.py')
 
 # Not counted, and no part of the lesson; prepare*.py neither.
-ASIDE = ('make_sample.py', 'export.py', 'steps.py')
+ASIDE = ('make_sample.py', 'export.py', 'steps.py', 'onnx_parts.py')
 
 # The most lines of code that a chapter may have, guards and fast.py included.
 LIMITS = {
