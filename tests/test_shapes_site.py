@@ -23,7 +23,7 @@ from dataflow import DataFlow
 from diagrams import draw_diagram
 from record import get_cached_file, get_recording
 from repeats import Repeat, flatten, fold
-from shapes import find_functions, find_names, get_shapes, write_shapes
+from shapes import find_functions, find_names, find_owner, get_shapes, write_shapes
 
 AXE = SITE / 'node_modules' / 'axe-core' / 'axe.min.js'
 SVG = '{http://www.w3.org/2000/svg}'
@@ -225,6 +225,16 @@ def f(self, x, 가='한글'):
     assert read(5) == [(4, 4, 'y'), (8, 12, 'y')]
     assert read(7) == [(6, 8, 'row'), (8, 16, 'row'), (13, 20, 'row')]
     assert read(12) == [(11, 4, 'state.h'), (13, 11, 'state.h')]
+
+
+def test_comment_at_the_end_belongs_to_the_function_above_it():
+    source = (
+        'def f(x):\n    def g(y):\n        z = y\n        # |z| = (n,)\n    # |x| = ()'
+    )
+    functions = list(find_functions(ast.parse(source)))
+    owners = [find_owner(functions, line, source.split('\n')) for line in (4, 5)]
+
+    assert [functions[owner][1] for owner in owners] == ['f.g', 'f']
 
 
 @pytest.mark.parametrize(
