@@ -12,6 +12,9 @@ const SIZE = 28;
 const DIGIT_SIZE = 20;
 const PEN_WIDTH = 22;
 
+// Whether a digit ends in a vowel when it is read in Korean: the particle depends on it.
+const endsInVowel = (digit) => '2459'.includes(digit);
+
 const TEXTS = {
   en: {
     names: { '02': '02 Fully connected', '05': '05 Convolution', '07': '07 Recurrent (LSTM)' },
@@ -50,7 +53,7 @@ const TEXTS = {
     example: (digit) => `예시: ${digit}`,
     seen: '신경망의 입력: 숫자만 잘라 크기를 맞추고 가운데에 놓은 28 × 28 픽셀이에요.',
     empty: '숫자를 그리면 세 신경망이 답해요.',
-    agree: (digit) => `셋 다 ${digit}(이)라고 답했어요.`,
+    agree: (digit) => `셋 다 ${digit}${endsInVowel(digit) ? '' : '이'}라고 답했어요.`,
     disagree: (answers) => `답이 서로 달라요. ${answers}.`,
     says: (name, digit, share) => `${name}: ${digit} (${share})`,
     features: '05의 첫 합성곱 층이 보는 것',
