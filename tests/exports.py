@@ -1,7 +1,6 @@
 """Train small networks of the image chapters for seconds, and export them."""
 
 import contextlib
-import functools
 import io
 from types import SimpleNamespace
 
@@ -16,6 +15,15 @@ SIZES = {
     '05_cnn': ('--channel_sizes', 4, 8),
     '07_rnn': ('--hidden_size', 12),
 }
+# Exports are made once for all tests of a process.
+MADE = {}
+
+
+def get_export(name, tmp_path_factory):
+    """Return what make_export() returns; it is made when it is first asked for."""
+    if name not in MADE:
+        MADE[name] = make_export(name, tmp_path_factory.mktemp('exported'))
+    return MADE[name]
 
 
 def run_export(chapter, model_fn, out_dir):
@@ -25,13 +33,12 @@ def run_export(chapter, model_fn, out_dir):
         chapter.export.main(chapter.export.define_argparser().parse_args(arguments))
 
 
-@functools.cache
-def get_export(name, tmp_path_factory):
-    """Train a small network of a chapter for seconds, and export it, once a process.
+def make_export(name, folder):
+    """Train a small network of a chapter for seconds, and export it.
 
     Arguments:
         name: of the chapter.
-        tmp_path_factory: pytest's fixture, for `model.pth` and `export`.
+        folder: an empty folder, for `model.pth` and `export`.
 
     Returns:
         A namespace: the `name` and the loaded `chapter`; `model`, the network in
@@ -39,7 +46,6 @@ def get_export(name, tmp_path_factory):
         network; and what export.py has `printed`.
     """
     chapter = load_chapter(name)
-    folder = tmp_path_factory.mktemp('exported')
     model_fn, out_dir = folder / 'model.pth', folder / 'export'
     with importable(chapter):
         run_here(chapter.train, '--model_fn', model_fn, *SHORT, *SIZES[name])
