@@ -4,6 +4,7 @@ All chapters have a `model`, a `trainer` and a `utils`: whoever tests two of the
 process has to keep them apart. Tests take everything that they need from here.
 """
 
+import multiprocessing
 import re
 import shutil
 import subprocess
@@ -199,8 +200,13 @@ def run(folder, *arguments, stdin=None, timeout=300, env=None, check=False):
     """
     command = [sys.executable, *map(str, arguments)]
     stdin = (stdin or '').encode('utf-8', 'surrogateescape')
-    # A server has the random numbers of one process for all that it starts.
-    is_quick = command[1].endswith('.py') and 'PYTHONHASHSEED' not in (env or {})
+    # All that a server starts have the hash seed of one process, and may not themselves
+    # ask a server for another process.
+    is_quick = (
+        command[1].endswith('.py')
+        and 'PYTHONHASHSEED' not in (env or {})
+        and not multiprocessing.current_process().daemon
+    )
     if is_quick:
         process = Program(folder, *arguments, stdin=stdin, env=env).finish(timeout)
     else:

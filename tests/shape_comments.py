@@ -373,6 +373,16 @@ class ShapeChecks:
                 sizes[dimension.id] = bound_sizes[dimension.id] = size
 
         compare(comment, shape, sizes)
+        self.record(number, shape, sizes)
+
+    def record(self, number, shape, sizes):
+        """Note that a comment was right: a subclass may keep what it was right about.
+
+        Arguments:
+            number: which of the comments it is.
+            shape: the shape that the tensor has, a tuple.
+            sizes: the sizes of the names that are known in this call, a dict.
+        """
         self.executed.add(number)
 
 
@@ -392,12 +402,13 @@ class CheckedLoader(ChapterLoader):
         super().exec_module(module)
 
 
-def load_checked_chapter(chapter, root=ROOT):
+def load_checked_chapter(chapter, root=ROOT, checks=None):
     """Load a chapter whose shape comments check themselves whenever its code runs.
 
     Arguments:
         chapter: its name, as `all_chapters` gives it.
         root: the folder of the repository.
+        checks: a `ShapeChecks` that is still empty; None: a new one.
 
     Returns:
         The namespace of its modules, as from `load_chapter`, and its `ShapeChecks`.
@@ -405,7 +416,7 @@ def load_checked_chapter(chapter, root=ROOT):
     Raises:
         SyntaxError: a shape comment has another form or place than it should have.
     """
-    checks = ShapeChecks()
+    checks = ShapeChecks() if checks is None else checks
     modules = load_chapter(chapter, root, partial(CheckedLoader, checks=checks))
 
     return modules, checks

@@ -28,7 +28,7 @@ WORDS |= dict.fromkeys(['two', 'twice', 'second', 'both', 'double', 'half'], '2'
 WORDS |= dict.fromkeys(['three', 'third'], '3') | {'four': '4', 'fourth': '4'}
 WORDS |= {'zero': '0', 'five': '5', 'fifth': '5', 'six': '6', 'seven': '7'}
 WORDS |= {'eight': '8', 'nine': '9', 'ten': '10', 'eleven': '11', 'twelve': '12'}
-WORDS |= {'fourteen': '14', 'twenty': '20'}
+WORDS |= {'fourteen': '14', 'twenty': '20', 'tenth': '10'}
 
 
 class Section(NamedTuple):

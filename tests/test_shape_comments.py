@@ -136,6 +136,11 @@ def exercise_10(chapter, folder):
         run_main(
             chapter.predict, folder, '--test_fn', str(sample), '--figure_fn', figure_fn
         )
+        model_fn = folder / 'model.pth'
+        classifier = chapter.predict.Classifier(model_fn, torch.device('cpu'))
+        network = chapter.export.get_network(classifier.model)
+        network(*chapter.export.get_batch((2, 3), classifier))
+        chapter.export.get_examples(classifier)
 
 
 def exercise_lstm(chapter, folder):
@@ -168,6 +173,10 @@ def exercise_words(chapter, folder):
         run_main(chapter.train, folder, *options, '--model', model)
     with pytest.raises(chapter.utils.InputError, match='wordsim353'):
         run_main(chapter.predict, folder, '--evaluate')
+    if hasattr(chapter, 'onnx_parts'):
+        rows = chapter.onnx_parts.Rows(chapter.model.load_vectors(folder / 'model.pth'))
+        network = chapter.onnx_parts.WordVectors(rows.get_table())
+        network(rows.get_batch(rows.words[:2]))
 
 
 def exercise_translation(chapter, folder):
@@ -198,6 +207,8 @@ def exercise_translation(chapter, folder):
     translator = chapter.translate.Translator([model_fn], torch.device('cpu'))
     x, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
     chapter.search.greedy_search(translator, x, lengths, 2, 3, 9)
+    model = translator.models[0]
+    chapter.export.get_inputs(chapter.steps.Start(model), chapter.steps.Step(model), 2)
     # A vocabulary that is large enough for groups.
     chapter.fast.topk(torch.randn(2, 3, 1001), 5)
 

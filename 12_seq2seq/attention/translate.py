@@ -151,17 +151,14 @@ def draw_weights(axes, x_pieces, y_pieces, weights):
     x_edges = [0, *accumulate(1 + len(piece) for piece in x_pieces)]
     y_edges = range(len(y_pieces) + 1)
     axes.pcolormesh(x_edges, y_edges, weights, cmap='Blues', vmin=0, vmax=1)
-    axes.set_xlim(0, x_edges[-1])
-    axes.set_ylim(len(y_pieces), 0)
-    for pieces, edges, axis, draw_line in (
-        (x_pieces, x_edges, axes.xaxis, axes.axvline),
-        (y_pieces, y_edges, axes.yaxis, axes.axhline),
-    ):
+    axes.set(xlim=(0, x_edges[-1]), ylim=(len(y_pieces), 0))
+    sides = (axes.xaxis, x_edges, x_pieces), (axes.yaxis, y_edges, y_pieces)
+    for axis, edges, pieces in sides:
         middles = [sum(pair) / 2 for pair in pairwise(edges)]
         axis.set_ticks(middles, [piece.strip('▁') for piece in pieces])
-        for piece, edge in zip(pieces, edges, strict=False):
-            if piece.startswith('▁'):
-                draw_line(edge, color='gray', linewidth=0.5)
+        starts = [e for e, piece in zip(edges, pieces, strict=False) if piece[0] == '▁']
+        axis.set_ticks(starts, minor=True)
+        axis.grid(which='minor', color='gray', linewidth=0.5)
 
 
 def draw_attention(figure, x_pieces, y_pieces, weights):

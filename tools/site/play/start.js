@@ -42,6 +42,13 @@ export async function start(element) {
   }
 }
 
+function loadStyle() {
+  const link = document.createElement('link');
+  Object.assign(link, { rel: 'stylesheet', href: new URL('play/play.css', ROOT).href });
+  document.head.append(link);
+}
+
+loadStyle();
 for (const element of document.querySelectorAll('.playground')) {
   const lang = document.documentElement.lang === 'ko' ? 'ko' : 'en';
   const button = document.createElement('button');
