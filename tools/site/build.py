@@ -99,8 +99,9 @@ def start_sphinx(course, lang, folder, out_dir):
         folder,
         out_dir / lang,
     ]
-    env = os.environ | {'SITE_LANG': lang, 'SITE_TITLE': title}
-    return subprocess.Popen([str(part) for part in command], env=env)
+    shapes = '1' if (out_dir / '_shapes').is_dir() else ''
+    env = {'SITE_LANG': lang, 'SITE_TITLE': title, 'SITE_SHAPES': shapes}
+    return subprocess.Popen([str(part) for part in command], env=os.environ | env)
 
 
 def write_pages(course, languages, folder, out_dir, models, has_runs):

@@ -29,7 +29,7 @@ html_css_files = [file.name for file in sorted((HERE / 'static').glob('*.css'))]
 html_js_files = [
     (name, {'type': 'module'})
     for name in ('shapes.js', 'flow.js')
-    if (HERE / 'static' / name).exists()
+    if os.environ['SITE_SHAPES'] and (HERE / 'static' / name).exists()
 ]
 # Blocks without a language are commands.
 highlight_language = 'text'
