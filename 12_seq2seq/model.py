@@ -126,7 +126,6 @@ class Decoder(nn.Module):
         )
         self.attention = Attention(hidden_size)
         self.linear = nn.Linear(2 * hidden_size, hidden_size)
-        self.dropout = nn.Dropout(dropout_p)
 
     def step(self, word_vec, state):
         """Take one step for all hypotheses of each sentence, and update the state.

@@ -128,7 +128,7 @@ def describe(config):
             'score': 'sum of the log-probabilities / length_penalty',
             'length_penalty': '((5 + n_tokens) / 6) ** alpha',
             'largest_n_tokens': 'min(2 * x_length + 10, max_length)',
-            'n_tokens': 'EOS included',
+            'eos_counts': True,
             'alpha': options.length_penalty,
             'max_length': options.max_length,
             'beam_size': options.beam_size,

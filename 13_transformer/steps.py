@@ -68,7 +68,9 @@ class Step(nn.Module):
         # |y| = (1, n_hypotheses)
         # |memory| = (n_layers, 1, x_length, kv_size)
         # |cache| = (n_layers, n_hypotheses, n_steps, kv_size)
-        state = State([BlockCache(layer) for layer in memory], mask=None)
+        # A single sentence has no padding.
+        mask = torch.ones(1, 1, 1, memory.size(2), dtype=torch.bool)
+        state = State([BlockCache(layer) for layer in memory], mask)
         state.t = cache.size(2)
         for block_cache, keys_values in zip(state.caches, cache, strict=True):
             block_cache.keys_values = keys_values

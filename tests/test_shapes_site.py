@@ -23,7 +23,7 @@ from dataflow import DataFlow
 from diagrams import draw_diagram
 from record import get_cached_file, get_recording
 from repeats import Repeat, flatten, fold
-from shapes import find_functions, find_names, get_shapes, write_shapes
+from shapes import find_functions, find_names, find_owner, get_shapes, write_shapes
 
 AXE = SITE / 'node_modules' / 'axe-core' / 'axe.min.js'
 SVG = '{http://www.w3.org/2000/svg}'
@@ -225,6 +225,16 @@ def f(self, x, 가='한글'):
     assert read(5) == [(4, 4, 'y'), (8, 12, 'y')]
     assert read(7) == [(6, 8, 'row'), (8, 16, 'row'), (13, 20, 'row')]
     assert read(12) == [(11, 4, 'state.h'), (13, 11, 'state.h')]
+
+
+def test_comment_at_the_end_belongs_to_the_function_above_it():
+    source = (
+        'def f(x):\n    def g(y):\n        z = y\n        # |z| = (n,)\n    # |x| = ()'
+    )
+    functions = list(find_functions(ast.parse(source)))
+    owners = [find_owner(functions, line, source.split('\n')) for line in (4, 5)]
+
+    assert [functions[owner][1] for owner in owners] == ['f.g', 'f']
 
 
 @pytest.mark.parametrize(
@@ -618,3 +628,55 @@ def run_axe(page):
         for finding in result['violations']
         if finding['impact'] in ('serious', 'critical')
     ]
+
+
+# Returns, for each text of the diagram, its contrast with all that is behind it.
+CONTRASTS = """() => {
+  const canvas = document.createElement('canvas');
+  const pen = canvas.getContext('2d', { willReadFrequently: true });
+  const paint = (colors) => {
+    for (const color of colors) {
+      pen.fillStyle = color;
+      pen.fillRect(0, 0, 1, 1);
+    }
+    return [...pen.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const getLight = (color) => color
+    .map((part) => part / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+  const getFill = (element) => getComputedStyle(element).fill;
+  const page = getComputedStyle(document.body).backgroundColor;
+  const boxes = [...document.querySelectorAll('.diagram rect')];
+  return [...document.querySelectorAll('.diagram text')].map((text) => {
+    const { x, y, width, height } = text.getBoundingClientRect();
+    const behind = boxes.filter((box) => {
+      const { left, right, top, bottom } = box.getBoundingClientRect();
+      const [middle, center] = [x + width / 2, y + height / 2];
+      return left < middle && middle < right && top < center && center < bottom;
+    });
+    const colors = [page, ...behind.map(getFill)];
+    const lights = [colors, [...colors, getFill(text)]].map((c) => getLight(paint(c)));
+    return (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05);
+  });
+}"""
+
+
+@pytest.mark.parametrize('theme', ['light', 'dark'])
+def test_texts_of_a_diagram_are_easy_to_read(browser, tmp_path, theme):
+    write_page(tmp_path, CHAPTER, [], theme=theme)
+    page = tmp_path / 'en' / 'index.html'
+    text = page.read_text(encoding='utf-8')
+    text = text.replace('</h1>', f'</h1>{draw_diagram(CHAPTER)}')
+    text = text.replace('shapes.css', 'diagrams.css')
+    page.write_text(text, encoding='utf-8')
+
+    with (
+        serve(tmp_path) as address,
+        open_page(browser, f'{address}/en/index.html', width=360) as page,
+    ):
+        contrasts = page.evaluate(CONTRASTS)
+        assert page.evaluate('document.documentElement.scrollWidth') == 360
+
+    assert len(contrasts) > 40
+    assert min(contrasts) > 4.5

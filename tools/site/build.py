@@ -71,7 +71,7 @@ def call(module, function, *arguments):
     return getattr(import_module(module), function)(*arguments)
 
 
-def write_sources(course, lang, folder, thumbnails, models):
+def write_sources(course, lang, folder, thumbnails, models, has_runs):
     """Write the Markdown of all pages of a language."""
     texts = TEXTS[lang]
     write(folder / 'index.md', make_front(course, lang, texts, thumbnails))
@@ -80,7 +80,9 @@ def write_sources(course, lang, folder, thumbnails, models):
         text = make_document(course, document, lang, texts)
         write(folder / f'{document}.md', text)
     for chapter in course.chapters:
-        diagram = call('diagrams', 'draw_diagram', chapter)
+        diagram = ''
+        if has_runs:
+            diagram = call('diagrams', 'draw_diagram', chapter, lang)
         page = make_chapter(course, chapter, lang, texts, models, diagram)
         write(folder / f'{chapter}.md', page)
 
@@ -101,12 +103,12 @@ def start_sphinx(course, lang, folder, out_dir):
     return subprocess.Popen([str(part) for part in command], env=env)
 
 
-def write_pages(course, languages, folder, out_dir, models):
+def write_pages(course, languages, folder, out_dir, models, has_runs):
     """Write the pages of all languages; raises SystemExit if Sphinx has a warning."""
     thumbnails = copy_figures(course, out_dir)
     processes = []
     for lang in languages:
-        write_sources(course, lang, folder / lang, thumbnails, models)
+        write_sources(course, lang, folder / lang, thumbnails, models, has_runs)
         processes.append(start_sphinx(course, lang, folder / lang, out_dir))
     codes = [process.wait() for process in processes]
     if any(codes):
@@ -135,7 +137,8 @@ def build(out_dir, languages, with_models=True):
     Arguments:
         out_dir: the folder.
         languages: the languages of the pages.
-        with_models: whether to train the networks of the playgrounds.
+        with_models: whether to run the chapters: for the networks of the playgrounds,
+            the shapes of a batch and the diagrams.
     """
     course = Course()
     shutil.rmtree(out_dir, ignore_errors=True)
@@ -145,9 +148,9 @@ def build(out_dir, languages, with_models=True):
     if with_models:
         cache = ROOT / '.venv' / 'cache' / 'site'
         models = call('models', 'make_models', ROOT, cache, out_dir / 'models')
-    call('shapes', 'write_shapes', out_dir / '_shapes')
+        call('shapes', 'write_shapes', out_dir / '_shapes')
     with tempfile.TemporaryDirectory() as folder:
-        write_pages(course, languages, Path(folder), out_dir, models)
+        write_pages(course, languages, Path(folder), out_dir, models, with_models)
 
 
 def main():
@@ -155,7 +158,7 @@ def main():
     p = argparse.ArgumentParser(description='Build the course as pages.')
     p.add_argument('--out_dir', type=Path, default=ROOT / 'site', help='the site')
     p.add_argument('--lang', nargs='+', default=list(TEXTS), choices=list(TEXTS))
-    text = 'train and export the networks of the playgrounds'
+    text = 'run the chapters, for playgrounds, shapes and diagrams'
     p.add_argument(
         '--models', action=argparse.BooleanOptionalAction, help=text, default=True
     )

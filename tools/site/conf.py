@@ -79,6 +79,10 @@ def add_context(app, page, template, context, doctree):
         body = context['body'].replace('<pre><span></span>', '<pre tabindex="0">')
         wrapper = 'class="table-wrapper'
         context['body'] = body.replace(wrapper, f'tabindex="0" {wrapper}')
+    # The theme does not say on which level the headings of its sidebar are.
+    tree = context.get('furo_navigation_tree', '')
+    tree = tree.replace('role="heading"', 'role="heading" aria-level="2"')
+    context['furo_navigation_tree'] = tree
     context['has_playground'] = bool(doctree) and any(
         'class="playground"' in node.astext() for node in doctree.findall(nodes.raw)
     )
@@ -95,4 +99,5 @@ class ThemeTexts(NullTranslations):
 def setup(app):
     """Register what is done for each page."""
     get_translator().add_fallback(ThemeTexts())
-    app.connect('html-page-context', add_context)
+    # After the theme, which adds its sidebar.
+    app.connect('html-page-context', add_context, priority=900)

@@ -60,6 +60,8 @@ TEXTS = {
 def describe_layer(node):
     """Return the sizes of a layer in a few characters, such as 128 → 256."""
     kind, detail = node['name'], node.get('detail') or ''
+    # A class of a chapter may be a linear layer, too.
+    kind = 'Linear' if detail.startswith('in_features') else kind
     if kind in SIZES and (match := re.match(SIZES[kind], detail)):
         text = ' → '.join(match.groups())
         if kind == 'Embedding':

@@ -71,7 +71,7 @@ class Listing:
         """Return lines of HTML as a block of code that the keyboard can scroll."""
         code = ''.join(lines)
         return (
-            f'<div class="highlight"><pre class="code" tabindex="0" '
+            f'<div class="highlight"><pre class="code" tabindex="0" role="group" '
             f'aria-label="{html.escape(label)}"><code>{code}</code></pre></div>'
         )
 

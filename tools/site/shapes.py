@@ -120,30 +120,40 @@ def find_names(function, comments, lines):
             parts = (f'{text}.', f'{text}[')
             for tensor in [t for t in shapes if t == text or t.startswith(parts)]:
                 del shapes[tensor]
-    read_comments(function.end_lineno + 1)
+    read_comments(len(lines) + 1)
     return names
+
+
+def find_owner(functions, line, lines):
+    """Return the index of the function that a comment is in.
+
+    A syntax tree does not say where comments are: the function is the last one that
+    begins above the comment and is less indented.
+    """
+    indentation = len(lines[line - 1]) - len(lines[line - 1].lstrip())
+    return max(
+        index
+        for index, (function, _) in enumerate(functions)
+        if function.lineno < line and function.col_offset < indentation
+    )
 
 
 def add_names(comments):
     """Add to comments, in place, their function and where their tensors stand."""
     for file in {comment['file'] for comment in comments}:
         source = (ROOT / file).read_text(encoding='utf-8')
+        lines = source.split('\n')
         functions = list(find_functions(ast.parse(source)))
-        here = [comment for comment in comments if comment['file'] == file]
-        for comment in here:
-            # The last one that is around a line is the innermost one.
-            around = [
-                index
-                for index, (function, _) in enumerate(functions)
-                if function.lineno <= comment['line'] <= function.end_lineno
-            ]
-            comment['function'] = around[-1]
-        for index in {comment['function'] for comment in here}:
+        inside = {}
+        for comment in comments:
+            if comment['file'] == file:
+                owner = find_owner(functions, comment['line'], lines)
+                inside.setdefault(owner, []).append(comment)
+        for index, here in inside.items():
             function, name = functions[index]
-            inside = [c for c in here if c['function'] == index]
-            tensors = {comment['line']: comment['tensor'] for comment in inside}
-            names = find_names(function, tensors, source.split('\n'))
-            for comment in inside:
+            tensors = {comment['line']: comment['tensor'] for comment in here}
+            names = find_names(function, tensors, lines)
+            for comment in here:
                 comment |= {'function': name, 'names': names[comment['line']]}
 
 

@@ -12,6 +12,9 @@ const SIZE = 28;
 const DIGIT_SIZE = 20;
 const PEN_WIDTH = 22;
 
+// Whether a digit ends in a vowel when it is read in Korean: the particle depends on it.
+const endsInVowel = (digit) => '2459'.includes(digit);
+
 const TEXTS = {
   en: {
     names: { '02': '02 Fully connected', '05': '05 Convolution', '07': '07 Recurrent (LSTM)' },
@@ -26,7 +29,6 @@ const TEXTS = {
     agree: (digit) => `All three say ${digit}.`,
     disagree: (answers) => `They disagree: ${answers}.`,
     says: (name, digit, share) => `${name} says ${digit} (${share})`,
-    bar: (digit, share) => `${digit}: ${share}`,
     features: 'What the first convolution of 05 sees',
     featuresNote:
       'Each picture is one filter of 3 × 3 weights, moved over the digit. Orange: more than on ' +
@@ -51,10 +53,9 @@ const TEXTS = {
     example: (digit) => `예시: ${digit}`,
     seen: '신경망의 입력: 숫자만 잘라 크기를 맞추고 가운데에 놓은 28 × 28 픽셀이에요.',
     empty: '숫자를 그리면 세 신경망이 답해요.',
-    agree: (digit) => `셋 다 ${digit}(이)라고 답했어요.`,
+    agree: (digit) => `셋 다 ${digit}${endsInVowel(digit) ? '' : '이'}라고 답했어요.`,
     disagree: (answers) => `답이 서로 달라요. ${answers}.`,
     says: (name, digit, share) => `${name}: ${digit} (${share})`,
-    bar: (digit, share) => `${digit}: ${share}`,
     features: '05의 첫 합성곱 층이 보는 것',
     featuresNote:
       '그림 하나가 3 × 3 가중치로 된 필터 하나의 출력이에요. 주황색은 빈 종이에서보다 큰 값, ' +
@@ -224,22 +225,24 @@ function createPad(texts, onStroke) {
     last = point;
   };
   pad.addEventListener('pointerdown', (event) => {
-    if (event.button > 0) return;
+    // A second finger draws nothing.
+    if (event.button > 0 || !event.isPrimary) return;
     pad.setPointerCapture(event.pointerId);
     last = getPoint(event);
     drawTo(last);
     onStroke(false);
   });
   pad.addEventListener('pointermove', (event) => {
-    if (!last) return;
+    if (!last || !event.isPrimary) return;
     const events = event.getCoalescedEvents?.() ?? [];
     (events.length ? events : [event]).forEach((part) => drawTo(getPoint(part)));
     onStroke(false);
   });
   for (const name of ['pointerup', 'pointercancel']) {
-    pad.addEventListener(name, () => {
-      if (last) onStroke(true);
+    pad.addEventListener(name, (event) => {
+      if (!last || !event.isPrimary) return;
       last = null;
+      onStroke(true);
     });
   }
   return pad;
@@ -269,17 +272,14 @@ function createCard(chapter, isHere, classNames, texts) {
   card.append(create('p', { class: 'answer' }, answer), chart);
   const show = (probabilities) => {
     const best = probabilities ? findBest(probabilities) : -1;
-    answer.textContent = probabilities
-      ? `${classNames[best]} · ${showShare(probabilities[best])}`
-      : '–';
+    const shares = probabilities ?? classNames.map(() => 0);
+    answer.textContent = probabilities ? `${classNames[best]} · ${showShare(shares[best])}` : '–';
     bars.forEach((bar, i) => {
-      const share = probabilities ? probabilities[i] : 0;
-      bar.style.setProperty('--share', share);
-      bar.title = texts.bar(classNames[i], showShare(share));
+      bar.style.setProperty('--share', shares[i]);
+      bar.title = `${classNames[i]}: ${showShare(shares[i])}`;
       bar.classList.toggle('best', i === best);
     });
-    const shares = classNames.map((label, i) => texts.bar(label, showShare(probabilities?.[i] ?? 0)));
-    chart.setAttribute('aria-label', `${name}. ${shares.join(', ')}`);
+    chart.setAttribute('aria-label', `${name}. ${bars.map((bar) => bar.title).join(', ')}`);
   };
   return { card, show };
 }
@@ -392,8 +392,8 @@ export async function start(element, { models, chapter, ort, lang }) {
   const answers = create('div', { class: 'row' }, ...cards.map(({ card }) => card));
   const views = [features.element, states.element];
   if (chapter === '07_rnn') views.reverse();
-  element.append(create('div', { class: 'stack' }, create('div', { class: 'row' }, drawing, input)));
-  element.firstChild.append(answers, ...views);
+  const top = create('div', { class: 'row' }, drawing, input);
+  element.append(create('div', { class: 'stack' }, top, answers, ...views));
   element.classify = classify;
   await show(null, true);
 }

@@ -18,8 +18,7 @@ const TEXTS = {
     drawn: 'Drawn by the decoder',
     point: (z) => `z = (${z.map((value) => value.toFixed(2)).join(', ')})`,
     near: (digits) => `The nearest test digits are ${digits}.`,
-    go: 'Move to the middle of all',
-    goTo: (digit) => `Move to the middle of all ${digit}s`,
+    go: 'Move to the middle of all images of:',
     note:
       'Each small digit is an image of the test split, at the two numbers to which the encoder ' +
       'compresses it. The network has never seen the labels. Between the groups, the digits ' +
@@ -33,9 +32,9 @@ const TEXTS = {
     how: '지도를 끌거나 방향키를 눌러 보세요. 디코더가 그 점의 숫자를 그려요.',
     drawn: '디코더가 그린 숫자',
     point: (z) => `z = (${z.map((value) => value.toFixed(2)).join(', ')})`,
-    near: (digits) => `가장 가까운 테스트 숫자는 ${digits}이에요.`,
-    go: '가운데로 이동:',
-    goTo: (digit) => `숫자 ${digit}의 가운데로 이동`,
+    near: (digits) =>
+      `가장 가까운 테스트 숫자는 ${digits}${/[2459]$/.test(digits) ? '예요' : '이에요'}.`,
+    go: '다음 숫자들의 가운데로 이동:',
     note:
       '작은 숫자 하나가 테스트 이미지 한 장이고, 그 위치는 인코더가 이미지를 압축한 두 값이에요. ' +
       '신경망은 레이블을 본 적이 없어요. 무리와 무리 사이에서는 한 숫자가 다른 숫자로 바뀌거나, ' +
@@ -164,7 +163,7 @@ function createView(texts) {
   const picture = create('canvas', { ...sizes, 'aria-label': texts.drawn });
   const point = create('p', { class: 'answer' });
   const near = create('p', { role: 'status', 'aria-live': 'polite' });
-  const buttons = create('div', { class: 'line' });
+  const buttons = create('div', { class: 'line', role: 'group', 'aria-label': texts.go });
   const side = create('div', { class: 'stack wide' });
   side.append(create('figure', {}, picture, create('figcaption', {}, texts.drawn)));
   side.append(point, near, create('p', {}, texts.go), buttons);
@@ -180,7 +179,7 @@ export async function start(element, { models, ort, lang }) {
   const folder = `${models}/${CHAPTER}`;
   const { btl_size: bottleneckSize } = await parts.loadJson(`${folder}/model.json`);
   if (bottleneckSize !== 2) {
-    element.textContent = texts.size(bottleneckSize);
+    element.append(create('p', {}, texts.size(bottleneckSize)));
     return;
   }
   const [decoder, examples] = await Promise.all([
@@ -206,8 +205,7 @@ export async function start(element, { models, ort, lang }) {
   addControls(map, scale, () => chosen, move);
   for (let digit = 0; digit < 10; digit += 1) {
     const go = () => travel(chosen, findMiddle(examples, digit), move);
-    const attributes = { class: 'small', 'aria-label': texts.goTo(digit) };
-    buttons.append(parts.createButton(String(digit), go, attributes));
+    buttons.append(parts.createButton(String(digit), go, { class: 'small' }));
   }
   await move(chosen, true);
 }

@@ -16,11 +16,11 @@ const TEXTS = {
     kinds: 'The network knows only the words of its sample: 75 nouns, 45 verbs, 15 adjectives.',
   },
   ko: {
-    sentence: '한국어 문장', examples: '테스트 문장', surprise: '아무거나',
-    translate: '번역하기', beamSize: '빔 크기', greedy: '1 (탐욕 탐색)',
-    translation: '번역', reference: '정답: ', hypotheses: '후보 문장',
+    sentence: '한국어 문장', examples: '테스트 문장', surprise: '아무 문장이나',
+    translate: '번역하기', beamSize: '빔 크기', greedy: '1 (그리디)',
+    translation: '번역', reference: '참조 번역: ', hypotheses: '가설',
     score: '점수', text: '문장', attention: '어텐션',
-    heads: '레이어와 헤드', mean: '평균', layer: '레이어', head: '헤드',
+    heads: '층과 헤드', mean: '평균', layer: '층', head: '헤드',
     most: '가장 많이 보는 단어:',
     about: '띠의 두께는 영어 단어가 한국어 단어에 주는 어텐션 가중치예요.',
     kinds: '모델은 샘플에 나온 단어만 알아요. 명사 75개, 동사 45개, 형용사 15개쯤이에요.',
@@ -200,12 +200,15 @@ class Playground {
   showList(hypotheses, open) {
     this.list.replaceChildren(...hypotheses.map((hypothesis) => {
       const isOpen = open.includes(hypothesis);
-      const select = () => {
+      const text = this.translator.decode(hypothesis.tokens) + (isOpen ? ' …' : '');
+      const isShown = String(hypothesis === this.hypothesis);
+      const onclick = ({ target }) => {
+        this.list.querySelector('[aria-pressed=true]')?.setAttribute('aria-pressed', 'false');
+        target.setAttribute('aria-pressed', 'true');
         this.hypothesis = hypothesis;
         this.showHypothesis();
       };
-      const text = this.translator.decode(hypothesis.tokens) + (isOpen ? ' …' : '');
-      const button = make('button', { type: 'button', onclick: select }, text);
+      const button = make('button', { type: 'button', onclick, 'aria-pressed': isShown }, text);
       const score = hypothesis.score?.toFixed(4) ?? '';
       return make(
         'tr', { class: isOpen ? 'is-open' : 'has-ended' },

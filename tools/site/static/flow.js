@@ -207,6 +207,9 @@ function closeStrip() {
 function onKey(event) {
   if (!strip || event.defaultPrevented || event.altKey || event.ctrlKey || event.metaKey) return;
   if (event.target.closest('input, textarea, select, [contenteditable], .playground')) return;
+  // In a block of code that is too wide, the arrow keys scroll.
+  const block = event.target.closest('pre');
+  if (block && block.scrollWidth > block.clientWidth && event.key !== 'Escape') return;
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (step) {
     event.preventDefault();
