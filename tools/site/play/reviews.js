@@ -1,8 +1,7 @@
 // The playground of chapter 10: the class of a Korean review, and which words decide it.
 
-import {
-  addStyle, loadModel, make, makeBars, makeExamples, padRows, splitWords,
-} from './texts.js';
+import { create, createLatest } from './parts.js';
+import { addStyle, createExamples, createShares, loadModel, padRows, splitWords } from './texts.js';
 
 const CHAPTER = '10_text_classification';
 // Milliseconds after the last key, before a review is classified.
@@ -116,46 +115,47 @@ export class Classifier {
   }
 }
 
-// Return a number with its sign, as a minus sign and not a hyphen.
+// Return a number with its sign, a minus sign and not a hyphen; 0.0 has none.
 function toText(change) {
-  return `${change < 0 ? '−' : '+'}${Math.abs(change).toFixed(1)}`;
+  const digits = Math.abs(change).toFixed(1);
+  if (digits === '0.0') return digits;
+  return `${change < 0 ? '−' : '+'}${digits}`;
 }
 
 // Return the words of the review, coloured by what they change, with the numbers below.
-function makeWords(words, changes) {
+function createWords(words, changes) {
   // Small changes stay pale, also where there are no larger ones.
   const largest = Math.max(1, ...changes.map(Math.abs));
   const items = words.map((word, i) => {
-    const change = make('span', { class: 'number' }, toText(changes[i]));
     const kind = changes[i] < 0 ? 'against' : 'for';
-    const item = make('span', { class: `word ${kind}` }, make('span', { lang: 'ko' }, word), change);
+    const change = create('span', { class: 'number' }, toText(changes[i]));
+    const text = create('span', { lang: 'ko' }, word);
+    const item = create('span', { class: `word ${kind}` }, text, change);
     item.style.setProperty('--strength', (Math.abs(changes[i]) / largest).toFixed(2));
     return item;
   });
-  return make('p', { class: 'text' }, ...items);
+  return create('p', { class: 'line' }, ...items);
 }
 
-function makeLegend(texts) {
-  const makeSign = (kind) => make('span', { class: `word ${kind} sign`, 'aria-hidden': 'true' });
-  return make(
-    'p',
-    { class: 'legend' },
-    make('span', {}, makeSign('for'), ` + ${texts.for}`),
-    make('span', {}, makeSign('against'), ` − ${texts.against}`),
-  );
+function createLegend(texts) {
+  const items = Object.entries({ for: '+', against: '−' }).map(([kind, sign]) => {
+    const colour = create('span', { class: `word ${kind} sign`, 'aria-hidden': 'true' });
+    return create('span', {}, colour, ` ${sign} ${texts[kind]}`);
+  });
+  return create('p', { class: 'legend' }, ...items);
 }
 
 // Return the elements that show a decision.
-function showAnswer(answer, classNames, texts) {
+function createAnswer(answer, classNames, texts) {
   const names = classNames.map((name) => texts.names[name] ?? name);
-  const labels = names.map((name) => make('span', {}, name));
+  const labels = names.map((name) => create('span', {}, name));
   return [
-    make('p', { class: 'title' }, texts.decision(names[answer.best])),
-    makeBars(labels, answer.probabilities),
-    make('p', { class: 'title' }, texts.words),
-    makeWords(answer.words, answer.changes),
-    makeLegend(texts),
-    make('p', { class: 'note' }, texts.explained),
+    create('h3', {}, texts.decision(names[answer.best])),
+    createShares(labels, answer.probabilities),
+    create('h3', {}, texts.words),
+    createWords(answer.words, answer.changes),
+    createLegend(texts),
+    create('p', { class: 'note' }, texts.explained),
   ];
 }
 
@@ -163,35 +163,28 @@ export async function start(element, { models, ort, lang }) {
   addStyle();
   const texts = TEXTS[lang];
   const classifier = await Classifier.load(ort, `${models}/${CHAPTER}`);
-  const input = make('textarea', { id: 'review', lang: 'ko', rows: 2, spellcheck: 'false' });
-  const result = make('div', { class: 'result', 'aria-live': 'polite' });
-  let last = Promise.resolve();
-
-  // One review after the other: the runtime computes one batch at a time.
-  function classify() {
-    const text = input.value;
-    last = last.then(async () => {
-      if (text !== input.value) return;
-      const isBlank = splitWords(text).length === 0;
-      const answer = isBlank ? null : await classifier.explain(text);
-      const { class_names: classNames } = classifier.settings;
-      result.replaceChildren(...(answer ? showAnswer(answer, classNames, texts) : []));
-    });
-    return last;
-  }
+  const input = create('textarea', { id: 'review', lang: 'ko', rows: 2, spellcheck: 'false' });
+  const result = create('div', { class: 'stack', 'aria-live': 'polite' });
+  const classify = createLatest(async () => {
+    const isBlank = splitWords(input.value).length === 0;
+    const answer = isBlank ? null : await classifier.explain(input.value);
+    const { class_names: classNames } = classifier.settings;
+    result.replaceChildren(...(answer ? createAnswer(answer, classNames, texts) : []));
+  });
 
   let timer;
   input.addEventListener('input', () => {
     clearTimeout(timer);
     timer = setTimeout(classify, DELAY);
   });
-  const examples = makeExamples(texts.examples, EXAMPLES, 'ko', (text) => {
+  const examples = createExamples(texts.examples, EXAMPLES, 'ko', (text) => {
     input.value = text;
     classify();
   });
-  element.classList.add('texts');
-  const label = make('label', { for: 'review' }, texts.label);
-  element.replaceChildren(label, input, examples, result, make('p', { class: 'note' }, texts.note));
+  const label = create('label', { for: 'review' }, texts.label);
+  const note = create('p', { class: 'note' }, texts.note);
+  const parts = [create('div', {}, label, input), examples, result, note];
+  element.replaceChildren(create('div', { class: 'texts stack' }, ...parts));
   [input.value] = EXAMPLES;
   await classify();
 }

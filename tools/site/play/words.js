@@ -1,12 +1,16 @@
 // The playground of chapter 09: questions to word vectors, answered as predict.py does.
 
-import {
-  addStyle, loadModel, make, makeBars, makeExamples, padRows, splitWords,
-} from './texts.js';
+import { create, createButton, createLatest } from './parts.js';
+import { addStyle, createExamples, createShares, loadModel, padRows, splitWords } from './texts.js';
 
 const CHAPTER = '09_word_embedding';
 const N_BEST = 8;
-const EXAMPLES = ['afghanistan', 'goverment', 'australian - australia + india', 'israeli palestinian'];
+const EXAMPLES = [
+  'afghanistan',
+  'goverment',
+  'australian - australia + india',
+  'israeli palestinian',
+];
 
 const TEXTS = {
   en: {
@@ -20,7 +24,8 @@ const TEXTS = {
       'Those with a dashed border do not occur in the text either, and have no vector.',
     unknown: (words) => `unknown: ${words.join(', ')}. None of the n-grams occurs in the text.`,
     expected: 'Expected a word, two words, or a sum such as australian - australia + india',
-    known: (n) => `The model knows ${n.toLocaleString('en')} words of news articles, and their n-grams.`,
+    known: (n) =>
+      `The model knows ${n.toLocaleString('en')} words of news articles, and their n-grams.`,
   },
   ko: {
     label: '단어 하나, 단어 두 개, 또는 단어의 합',
@@ -134,62 +139,61 @@ export class WordVectors {
 }
 
 // Return the list of neighbours; each is a button that asks for its own neighbours.
-function makeNeighbours(neighbours, onAsk) {
-  const buttons = neighbours.map(({ word }) => {
-    const onclick = () => onAsk(word);
-    return make('span', {}, make('button', { type: 'button', lang: 'en', onclick }, word));
+function createNeighbours(neighbours, onAsk) {
+  const names = neighbours.map(({ word }) => {
+    const attributes = { class: 'small', lang: 'en' };
+    return create('span', {}, createButton(word, () => onAsk(word), attributes));
   });
-  return makeBars(buttons, neighbours.map(({ cosine }) => cosine));
+  return createShares(names, neighbours.map(({ cosine }) => cosine));
 }
 
 // Say that a word is known by its n-grams alone, and show which of them have a vector.
-function makeNGrams(vectors, word, texts) {
+function createNGrams(vectors, word, texts) {
   const { min_n: minN, max_n: maxN } = vectors.settings.n_grams;
-  const items = getNGrams(word, minN, maxN).map((nGram) => {
+  const list = create('p', { class: 'n-grams', lang: 'en' });
+  for (const nGram of getNGrams(word, minN, maxN)) {
     const isKnown = vectors.getBucketRow(nGram) !== undefined;
-    return make(isKnown ? 'span' : 'del', { class: 'n-gram' }, nGram);
-  });
-  const list = make('p', { class: 'n-grams', lang: 'en' });
-  items.forEach((item) => list.append(item, ' '));
-  return [make('p', {}, texts.nGrams(word)), list];
+    list.append(create(isKnown ? 'span' : 'del', { class: 'n-gram' }, nGram), ' ');
+  }
+  return [create('p', {}, texts.nGrams(word)), list];
 }
 
 // Return the elements that show an answer.
-function showAnswer(vectors, question, answer, texts, onAsk) {
-  if (answer.kind === 'expected') return [make('p', {}, texts.expected)];
-  if (answer.kind === 'unknown') return [make('p', {}, texts.unknown(answer.words))];
-  const notes = answer.guessed.flatMap((word) => makeNGrams(vectors, word, texts));
+function createAnswer(vectors, question, answer, texts, onAsk) {
+  if (answer.kind === 'expected') return [create('p', {}, texts.expected)];
+  if (answer.kind === 'unknown') return [create('p', {}, texts.unknown(answer.words))];
+  const notes = answer.guessed.flatMap((word) => createNGrams(vectors, word, texts));
   if (answer.kind === 'cosine') {
-    const title = make('p', { class: 'title' }, texts.cosine);
-    const pair = make('span', { lang: 'en' }, answer.words.join(' – '));
-    return [title, makeBars([pair], [answer.cosine]), ...notes];
+    const title = create('h3', {}, texts.cosine);
+    const pair = create('span', { lang: 'en' }, answer.words.join(' – '));
+    return [title, createShares([pair], [answer.cosine]), ...notes];
   }
-  const title = make('p', { class: 'title' }, texts.nearest(question));
-  return [title, makeNeighbours(answer.neighbours, onAsk), ...notes];
+  const title = create('h3', {}, texts.nearest(question));
+  return [title, createNeighbours(answer.neighbours, onAsk), ...notes];
 }
 
 export async function start(element, { models, ort, lang }) {
   addStyle();
   const texts = TEXTS[lang];
   const vectors = await WordVectors.load(ort, `${models}/${CHAPTER}`);
-  const input = make('input', { id: 'question', lang: 'en', autocomplete: 'off', spellcheck: 'false' });
-  const result = make('div', { class: 'result', 'aria-live': 'polite' });
-
-  async function ask(question) {
+  const attributes = { id: 'question', lang: 'en', autocomplete: 'off', spellcheck: 'false' };
+  const input = create('input', attributes);
+  const result = create('div', { class: 'stack', 'aria-live': 'polite' });
+  const ask = createLatest(async (question) => {
     input.value = question;
     const answer = await vectors.answer(question);
-    result.replaceChildren(...showAnswer(vectors, question, answer, texts, ask));
-  }
+    result.replaceChildren(...createAnswer(vectors, question, answer, texts, ask));
+  });
 
-  const onsubmit = (event) => {
+  const form = create('form', { class: 'question' }, input, create('button', {}, texts.ask));
+  form.addEventListener('submit', (event) => {
     event.preventDefault();
     ask(input.value.trim());
-  };
-  const form = make('form', { class: 'question', onsubmit }, input, make('button', {}, texts.ask));
-  const label = make('label', { for: 'question' }, texts.label);
-  const examples = makeExamples(texts.examples, EXAMPLES, 'en', ask);
-  const note = make('p', { class: 'note' }, texts.known(vectors.settings.words.length));
-  element.classList.add('texts');
-  element.replaceChildren(label, form, examples, result, note);
+  });
+  const label = create('label', { for: 'question' }, texts.label);
+  const examples = createExamples(texts.examples, EXAMPLES, 'en', ask);
+  const note = create('p', { class: 'note' }, texts.known(vectors.settings.words.length));
+  const parts = [create('div', {}, label, form), examples, result, note];
+  element.replaceChildren(create('div', { class: 'texts stack' }, ...parts));
   await ask(EXAMPLES[0]);
 }
