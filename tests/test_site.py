@@ -256,12 +256,20 @@ def test_search_finds_pages(browser, url, lang, query, expected):
         page.wait_for_selector(f'#search-results a[href^="{expected}.html"]')
 
 
-def test_search_finds_words_with_particles(browser, url, site):
-    """The page of a word in Korean is found though the word never stands alone."""
-    text = (site / 'ko' / '12_seq2seq.html').read_text(encoding='utf-8')
-    assert '어텐션을' in text
-    with open_page(browser, f'{url}/ko/search.html?q=어텐션') as page:
-        page.wait_for_selector('#search-results a[href^="12_seq2seq"]')
+@pytest.mark.parametrize(
+    ('query', 'form'), [('어텐션', '어텐션을'), ('배치', '배치를')]
+)
+def test_search_finds_words_with_particles(browser, url, site, query, form):
+    """All pages are found that have a word with a particle, which is one word."""
+    expected = {
+        path.name
+        for path in site.glob('ko/*.html')
+        if form in get_text(path.read_text(encoding='utf-8'))
+    }
+    assert expected
+    with open_page(browser, f'{url}/ko/search.html?q={query}') as page:
+        for name in expected:
+            page.wait_for_selector(f'#search-results a[href^="{name}"]')
 
 
 def test_pages_work_without_javascript(browser, url):
@@ -269,7 +277,7 @@ def test_pages_work_without_javascript(browser, url):
     with open_page(browser, page_url, java_script_enabled=False) as page:
         assert page.get_by_role('heading', name='New here').is_visible()
         model = page.locator('#model-py')
-        assert model.locator('.changes ins').first.is_visible()
+        assert model.locator('.definition ins').first.is_visible()
         assert not model.locator('.whole').is_visible()
         model.get_by_text('Whole file').click()
         assert model.locator('.whole').is_visible()
