@@ -149,6 +149,7 @@ def build(out_dir, languages, with_models=True):
     if with_models:
         cache = ROOT / '.venv' / 'cache' / 'site'
         models = call('models', 'make_models', ROOT, cache, out_dir / 'models')
+        models['ort'] = sum(f.stat().st_size for f in (out_dir / 'ort').iterdir())
         call('shapes', 'write_shapes', out_dir / '_shapes')
     with tempfile.TemporaryDirectory() as folder:
         write_pages(course, languages, Path(folder), out_dir, models, with_models)

@@ -86,6 +86,9 @@ def make_models(root, cache, out_dir):
         made = pool.map(lambda chapter: make(root, chapter, cache), reversed(chapters))
         for chapter, folder in zip(reversed(chapters), made, strict=True):
             shutil.copytree(folder, out_dir / chapter)
-            files = [path for path in folder.rglob('*') if path.is_file()]
+            # Sentences to translate are those of the sample's test part.
+            for sentences in (root / chapter / 'sample').glob('test.??'):
+                shutil.copyfile(sentences, out_dir / chapter / sentences.name)
+            files = [path for path in (out_dir / chapter).rglob('*') if path.is_file()]
             sizes[chapter] = sum(path.stat().st_size for path in files)
     return sizes

@@ -24,6 +24,7 @@ PLAYGROUNDS = {
     '12_seq2seq': 'translate.js',
     '13_transformer': 'translate.js',
 }
+DIGITS = [name for name, script in PLAYGROUNDS.items() if script == 'digits.js']
 
 
 def link_chapter(course, page, chapter, lang):
@@ -115,15 +116,20 @@ def format_size(n_bytes):
 def show_playground(chapter, sizes, texts):
     """Return the playground of a chapter as Markdown, '' if there is none.
 
-    `sizes` are the bytes of the models that were made, by chapter.
+    `sizes` are the bytes of the models that were made, by chapter, and under 'ort' those
+    of what runs them.
     """
     if chapter not in sizes or chapter not in PLAYGROUNDS:
         return ''
-    size = format_size(sizes[chapter])
+    script = PLAYGROUNDS[chapter]
+    # A page with digits shows the answers of all networks that read digits.
+    chapters = DIGITS if chapter in DIGITS else [chapter]
+    size = format_size(sum(sizes.get(name, 0) for name in chapters))
+    runtime = format_size(sizes['ort'])
     return (
         f'## {texts["try"]}\n\n{texts["try_intro"]} '
-        f'{texts["try_size"].format(size=size)}\n\n'
-        f'<div class="playground" data-script="{PLAYGROUNDS[chapter]}" '
+        f'{texts["try_size"].format(size=size, runtime=runtime)}\n\n'
+        f'<div class="playground" data-script="{script}" '
         f'data-chapter="{chapter}" data-size="{size}"></div>\n'
         f'<noscript><p>{texts["try_noscript"]}</p></noscript>\n\n'
     )

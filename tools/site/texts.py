@@ -55,7 +55,10 @@ TEXTS = {
             'The networks of this chapter, trained with its default options, run in '
             'your browser. Nothing is sent anywhere.'
         ),
-        'try_size': 'The networks are {size}, loaded when you press the button.',
+        'try_size': (
+            'The networks are {size}, and what runs them is {runtime}: both are loaded '
+            'when you press the button.'
+        ),
         'try_noscript': 'This needs JavaScript. The rest of the page works without it.',
         'untranslated': 'This page has not been translated yet.',
         'enlarge': 'Open the picture in full size',
@@ -115,7 +118,10 @@ TEXTS = {
             '이 챕터의 기본 옵션으로 학습한 모델이 브라우저 안에서 돌아가요. 입력한 '
             '내용은 어디로도 전송되지 않아요.'
         ),
-        'try_size': '모델은 {size}이고, 버튼을 누르면 불러와요.',
+        'try_size': (
+            '모델은 {size}, 모델을 실행하는 프로그램은 {runtime}이고, '
+            '버튼을 누르면 불러와요.'
+        ),
         'try_noscript': (
             '여기에는 JavaScript가 필요해요. 나머지는 JavaScript 없이도 볼 수 있어요.'
         ),
