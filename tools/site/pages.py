@@ -116,8 +116,8 @@ def format_size(n_bytes):
 def show_playground(chapter, sizes, texts):
     """Return the playground of a chapter as Markdown, '' if there is none.
 
-    `sizes` are the bytes of the models that were made, by chapter, and those of what runs
-    them, under 'ort'.
+    `sizes` are the bytes of the models that were made, by chapter, and under 'ort' the
+    bytes of what runs them.
     """
     if chapter not in sizes or chapter not in PLAYGROUNDS:
         return ''
