@@ -28,7 +28,7 @@ from chapters import ROOT, all_chapters, copy_chapter, load_chapter, run
 
 IS_LONG = os.environ.get('TEST_LONG') == '1'
 N_INTERRUPTS = 20 if IS_LONG else 1
-N_KILLS = 50 if IS_LONG else 5
+N_KILLS = 50 if IS_LONG else 3
 
 for_every_program = pytest.mark.parametrize('chapter', CHAPTERS, ids=str)
 

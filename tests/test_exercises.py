@@ -204,11 +204,21 @@ def test_there_are_enough_exercises():
         assert kinds == {'fault', 'write', 'change', 'shape'}, chapter
 
 
-# ---- A learner does every exercise, in both languages
+# ---- A learner does every exercise
 
 
-@pytest.mark.parametrize('language', messages.LANGUAGES)
-@pytest.mark.parametrize('name', WITH_FOLDER)
+def with_languages(names):
+    """Pair each exercise with one language in turn, and with TEST_LONG=1 with all."""
+    n_languages = len(messages.LANGUAGES)
+    return [
+        (name, language)
+        for i, name in enumerate(names)
+        for j, language in enumerate(messages.LANGUAGES)
+        if IS_LONG or i % n_languages == j
+    ]
+
+
+@pytest.mark.parametrize(('name', 'language'), with_languages(WITH_FOLDER))
 def test_a_learner_does_it(name, language, learner, work):
     exercise, text = ALL[name], ALL[name].text(language)
 
@@ -321,8 +331,7 @@ def test_shape_comments_of_all_chapters_are_asked_once():
         assert {*question.dimensions} <= {*question.names}
 
 
-@pytest.mark.parametrize('language', messages.LANGUAGES)
-@pytest.mark.parametrize('name', SHAPES)
+@pytest.mark.parametrize(('name', 'language'), with_languages(SHAPES))
 def test_a_learner_says_the_shapes(name, language, learner):
     exercise = ALL[name]
     right = [question.shape for question in exercise.questions]

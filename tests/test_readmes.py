@@ -34,7 +34,7 @@ BARS = {
 SHORTER = {
     '04_advanced_pytorch': ('train.py', 'train.py --n_epochs 5'),
     '05_cnn': ('train.py', 'train.py --n_epochs 2'),
-    '06_transfer_learning': ('--n_images 6400', '--n_images 640'),
+    '06_transfer_learning': ('--n_images 6400', '--n_images 64'),
     '07_rnn': ('train.py', 'train.py --n_epochs 2'),
     '10_text_classification': ('train.py', 'train.py --n_epochs 1'),
     '10_text_classification/lstm': ('train.py', 'train.py --n_epochs 1'),

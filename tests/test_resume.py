@@ -31,7 +31,7 @@ from ignite.engine import Events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 IS_LONG = os.environ.get('TEST_LONG') == '1'
-N_KILLS = 20 if IS_LONG else 3
+N_KILLS = 20 if IS_LONG else 2
 
 # The options of a tiny model of each chapter; whatever is random should be among them.
 CHAPTERS = {
