@@ -12,7 +12,7 @@ for name in ('OMP_NUM_THREADS', 'HF_HUB_OFFLINE'):
 
 
 # The files that take longest, by far.
-LONGEST = ['readmes', 'exercises', 'attacks', 'resume', 'play_translation']
+LONGEST = ['readmes', 'exercises', 'attacks', 'resume', 'site', 'play_translation']
 
 
 def pytest_collection_modifyitems(items):
