@@ -140,7 +140,7 @@ export function readSubwords(content) {
       bytes = type === TYPES.BYTE ? [...bytes, Number(piece.slice(1, -1))] : [];
       if (type === TYPES.UNKNOWN) text += ' ⁇ ';
       // Spaces at the beginning of the text are left out.
-      if (type === TYPES.NORMAL) text += piece.replace(text ? '' : /^▁+/, '').replaceAll(SPACE, ' ');
+      if (type === TYPES.NORMAL) text += piece.replace(text ? '' : /^▁+/, '').replaceAll('▁', ' ');
     }
     return text;
   }

@@ -1,6 +1,6 @@
 // Start the playgrounds of a page, each when its button is pressed.
 //
-//     <div class="playground" data-script="digits.js" data-size="1.2 MB" data-chapter="05_cnn"></div>
+//     <div class="playground" data-script="digits.js" data-chapter="05_cnn" data-size="1.2 MB">
 //
 // A script exports start(element, options). It gets an empty element to fill, and
 //
