@@ -100,17 +100,17 @@ def get_map(z):
 
 
 def draw_map(figure, title, points, y, class_names):
-    """Draw each image as a point, coloured by its class.
+    """Draw each image as the number of its class, in a colour of its own.
 
     Arguments:
         points: a float tensor of shape (n_images, 2).
         y: the classes, a long tensor of shape (n_images,).
     """
     axes = figure.subplots()
-    for i, name in enumerate(class_names):
-        axes.scatter(*points[y == i].T, s=4, color=f'C{i}', label=name)
+    for i in range(len(class_names)):
+        axes.scatter(*points[y == i].T, s=16, lw=0.3, color=f'C{i}', marker=f'${i}$')
     axes.set_title(title)
-    axes.legend(markerscale=4, fontsize=8)
+    axes.legend(class_names, markerscale=2, fontsize=8)
 
 
 def get_walk(points, n_steps=15):

@@ -112,7 +112,7 @@ def export_network(network, name, inputs, output_names, fn):
         )
     model = program.model_proto
     for node in model.graph.node:
-        # Among it are the paths of this machine.
+        # The exporter's notes on a node contain paths of this machine.
         del node.metadata_props[:]
     description = {'file': fn.name}
     for side, values in ('inputs', model.graph.input), ('outputs', model.graph.output):

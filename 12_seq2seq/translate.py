@@ -282,7 +282,7 @@ def draw_weights(axes, x_pieces, y_pieces, weights):
     for axis, edges, pieces in sides:
         middles = [sum(pair) / 2 for pair in pairwise(edges)]
         axis.set_ticks(middles, [piece.strip('▁') for piece in pieces])
-        starts = [e for e, piece in zip(edges, pieces, strict=False) if piece[0] == '▁']
+        starts = [edges[i] for i, piece in enumerate(pieces) if piece[0] == '▁']
         axis.set_ticks(starts, minor=True)
         axis.grid(which='minor', color='gray', linewidth=0.5)
 
