@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from chapters import ROOT, copy_chapter, run
-from exports import SIZES, get_export, run_export
+from chapters import ROOT, copy_chapter, importable, run
+from exports import SIZES, get_export
 from onnxruntime import InferenceSession
 from torch import nn
 
@@ -130,8 +130,14 @@ def test_a_large_difference_is_an_error(classifier, tmp_path, monkeypatch, diffe
     monkeypatch.setattr(export, 'export_network', lambda *arguments: (18, {}))
     monkeypatch.setattr(export, 'compare', lambda *arguments: difference)
     (tmp_path / 'model.onnx').touch()
-    with pytest.raises(export.InputError, match='a difference of at most 0.0001'):
-        run_export(classifier.chapter, classifier.model_fn, tmp_path)
+    options = ['--model_fn', str(classifier.model_fn), '--out_dir', str(tmp_path)]
+    config = export.define_argparser().parse_args(options)
+    message = 'difference of at most 0.0001'
+    with (
+        importable(classifier.chapter),
+        pytest.raises(export.InputError, match=message),
+    ):
+        export.main(config)
 
 
 def test_the_example_of_the_readme_runs_without_torch(classifier):

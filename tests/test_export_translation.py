@@ -56,7 +56,8 @@ def folder(name, chapter, tmp_path_factory):
         'model': model.state_dict(),
     }
     chapter.guards.save_checkpoint(checkpoint, folder / 'model.pth')
-    export(chapter, folder / 'model.pth', folder / 'export')
+    options = '--model_fn', folder / 'model.pth', '--out_dir', folder / 'export'
+    run(ROOT / name, 'export.py', *options, check=True)
     return folder
 
 
@@ -64,11 +65,6 @@ def folder(name, chapter, tmp_path_factory):
 def translator(chapter, folder):
     fns = [folder / 'model.pth']
     return chapter.translate.Translator(fns, torch.device('cpu'), is_fast=False)
-
-
-def export(chapter, model_fn, out_dir):
-    options = ['--model_fn', str(model_fn), '--out_dir', str(out_dir)]
-    chapter.export.main(chapter.export.define_argparser().parse_args(options))
 
 
 def read_description(folder):
@@ -241,7 +237,9 @@ def test_a_difference_is_an_error(chapter, folder, tmp_path, monkeypatch, capsys
 
     monkeypatch.setattr(chapter.export, 'export_network', copy_other)
     monkeypatch.setattr(chapter.translate, 'Translator', Other)
+    options = ['--model_fn', str(folder / 'model.pth'), '--out_dir', str(tmp_path)]
+    config = chapter.export.define_argparser().parse_args(options)
     with pytest.raises(chapter.guards.InputError, match='difference'):
-        export(chapter, folder / 'model.pth', tmp_path)
+        chapter.export.main(config)
     (line,) = capsys.readouterr().out.splitlines()
     assert float(line.removeprefix('largest difference: ')) > 1e-4

@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 from browser import SITE, make_playground, open_browser, open_page, serve
-from chapters import ROOT, importable, load_chapter
+from chapters import ROOT, importable, load_chapter, run
 
 IS_LONG = os.environ.get('TEST_LONG') == '1'
 NAMES = ['12_seq2seq', '13_transformer']
@@ -125,8 +125,8 @@ def folder(name, chapter, browser, tmp_path_factory):
     options += [] if IS_LONG else OPTIONS[name].split()
     chapter.train.main(chapter.train.define_argparser().parse_args(options))
     out_dir = folder / 'export'
-    options = ['--model_fn', str(folder / 'model.pth'), '--out_dir', str(out_dir)]
-    chapter.export.main(chapter.export.define_argparser().parse_args(options))
+    options = '--model_fn', folder / 'model.pth', '--out_dir', out_dir
+    run(ROOT / name, 'export.py', *options, check=True)
     for side in LANG:
         shutil.copy(ROOT / name / 'sample' / f'test.{side}', out_dir)
     for lang in ('en', 'ko'):

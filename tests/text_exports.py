@@ -1,14 +1,12 @@
 """Small models of 09 and 10, trained and exported by their own programs, once."""
 
-import contextlib
 import functools
-import io
 import json
 import tempfile
 from pathlib import Path
 
 from bert import make_bert
-from chapters import copy_chapter, importable, load_chapter, run
+from chapters import copy_chapter, load_chapter, run
 
 WORDS, REVIEWS = '09_word_embedding', '10_text_classification'
 # Few epochs, with a large learning rate: vectors as long as those of the default run.
@@ -74,13 +72,9 @@ def export(kind):
     folder = get_folder(name)
     model = ['--model_fn', f'{kind}.pth', '--gpu_id', -1, '--verbose', 0]
     run(folder, 'train.py', *model, *TRAINING[kind], check=True)
-    # In this process, because a new one would need seconds to prepare the exporter.
-    options = ['--model_fn', folder / f'{kind}.pth', '--out_dir', folder / kind]
-    printed = io.StringIO()
-    with importable(chapter := load(name)), contextlib.redirect_stdout(printed):
-        parser = chapter.export.define_argparser()
-        chapter.export.main(parser.parse_args([str(option) for option in options]))
-    return folder / kind, printed.getvalue()
+    options = ['--model_fn', f'{kind}.pth', '--out_dir', kind]
+    process = run(folder, 'export.py', *options, check=True)
+    return folder / kind, process.stdout
 
 
 @functools.cache
