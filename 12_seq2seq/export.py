@@ -127,10 +127,12 @@ def describe(config):
         'search': {
             'score': 'sum of the log-probabilities / length_penalty',
             'length_penalty': '((5 + n_tokens) / 6) ** alpha',
-            'largest_n_tokens': 'min(2 * x_length + 10, max_length)',
+            'limit': 'min(int(max_ratio * x_length + max_extra), max_length)',
             'eos_counts': True,
             'alpha': options.length_penalty,
             'max_length': options.max_length,
+            'max_ratio': options.max_ratio,
+            'max_extra': options.max_extra,
             'beam_size': options.beam_size,
         },
     }

@@ -192,20 +192,26 @@ def test_fast_topk_is_torchs(chapter, vocab_size, seed):
     assert torch.equal(indices, expected.indices)
 
 
-def test_no_translation_is_endless(chapter, name):
-    """A network that never ends is stopped at twice the sentence, and 10."""
+@pytest.mark.parametrize(
+    ('max_ratio', 'max_extra', 'expected'),
+    [(2.0, 10, [17, 14, 16]), (0.5, 2, [4, 3, 3]), (0.0, 2, [2, 2, 2])],
+)
+def test_no_translation_is_endless(chapter, name, max_ratio, max_extra, expected):
+    """A network that never ends is stopped at the limit of each sentence."""
     model = make_model(chapter, name, 9)
     with torch.no_grad():
         model.generator.weight[EOS] = 0
         if getattr(model.generator, 'bias', None) is not None:
             model.generator.bias[EOS] = -100
-    limits = chapter.search.get_limits(X, LENGTHS, 17)
-    assert limits.tolist() == [17, 14, 16]
-    _, tokens = chapter.search.beam_search(model, X, LENGTHS, BOS, EOS, 17, 2)
-    greedy = chapter.search.greedy_search(model, X, LENGTHS, BOS, EOS, 17)
+    limits = chapter.search.get_limits(X, LENGTHS, 17, max_ratio, max_extra)
+    assert limits.tolist() == expected
+    task = model, X, LENGTHS, BOS, EOS, 17
+    sizes = {'max_ratio': max_ratio, 'max_extra': max_extra}
+    _, tokens = chapter.search.beam_search(*task, 2, **sizes)
+    greedy = chapter.search.greedy_search(*task, **sizes)
     for found in (tokens[:, 0], greedy):
-        for y, limit in zip(found, limits, strict=True):
-            assert len(until_end(y)) <= limit
+        lengths = [len(until_end(y)) for y in found]
+        assert lengths == expected
 
 
 # ---- Networks

@@ -160,12 +160,13 @@ def test_description_is_that_of_the_networks(name, chapter, folder):
 @pytest.mark.parametrize('length', [1, 5, 30, 100])
 def test_formulas_are_those_of_search(chapter, folder, length):
     search = read_description(folder)['search']
-    names = {'n_tokens': length, 'x_length': length, 'min': min} | search
+    names = {'n_tokens': length, 'x_length': length, 'min': min, 'int': int} | search
     penalty = eval(search['length_penalty'], names)
     assert penalty == chapter.search.get_length_penalty(length, search['alpha'])
     lengths = torch.tensor([length])
-    limit = chapter.search.get_limits(lengths, lengths, search['max_length'])
-    assert eval(search['largest_n_tokens'], names) == limit.item()
+    sizes = (search[name] for name in ('max_length', 'max_ratio', 'max_extra'))
+    limit = chapter.search.get_limits(lengths, lengths, *sizes)
+    assert eval(search['limit'], names) == limit.item()
 
 
 def test_files_do_not_know_this_machine(folder):

@@ -215,14 +215,17 @@ def test_search_is_that_of_search_py(chapter, page, options, alpha):
         ]
         x, lengths = torch.zeros(1, length).long(), torch.tensor([length])
         task = Table(tables), x, lengths, 2, 3, max_length
+        limits = {'max_ratio': generator.choice([0.0, 0.8, 2.0]), 'max_extra': 3}
         if beam_size == 1:
-            (tokens,) = chapter.search.greedy_search(*task)
+            (tokens,) = chapter.search.greedy_search(*task, **limits)
             expected = [(None, tokens.tolist())]
         else:
-            found = chapter.search.beam_search(*task, beam_size, n_best, alpha)
+            options = beam_size, n_best, alpha
+            found = chapter.search.beam_search(*task, *options, **limits)
             expected = zip(found[0][0].tolist(), found[1][0].tolist(), strict=True)
             expected = [pair for pair in expected if pair[0] > -torch.inf]
         js = {'beamSize': beam_size, 'nBest': n_best, 'alpha': alpha}
+        js |= {'maxRatio': limits['max_ratio'], 'maxExtra': limits['max_extra']}
         found = page.evaluate(SEARCH, [tables, length, js | {'maxLength': max_length}])
         assert len(found) == len(expected)
         for (score, tokens, n_rows), (best, ids) in zip(found, expected, strict=True):

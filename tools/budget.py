@@ -14,9 +14,9 @@ and fast.py. New is the share of lines that the parents in lineage.toml do not h
 without model.py, which is the lesson.
 
 Some files are not counted at all, because a reader of the lesson does not need them:
-make_sample.py and prepare*.py, which make or convert data, and export.py with the
-onnx_parts.py of 09 and 10 and the steps.py of 12 and 13, which write a trained network
-for other programs.
+make_sample.py and prepare*.py, which make or convert data; evaluate.py, which compares
+translations in files; and export.py with the onnx_parts.py of 09 and 10 and the
+steps.py of 12 and 13, which write a trained network for other programs.
 """
 
 import argparse
@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GUARDS = ('guards.py', 'pictures.py', 'tables.py', 'labels.py')
 
 # Not counted, and no part of the lesson; prepare*.py neither.
-ASIDE = ('make_sample.py', 'export.py', 'steps.py', 'onnx_parts.py')
+ASIDE = ('make_sample.py', 'evaluate.py', 'export.py', 'steps.py', 'onnx_parts.py')
 
 # The most lines of code that a chapter may have, guards and fast.py included.
 LIMITS = {
@@ -81,7 +81,7 @@ REACHED_LINES = {
     '08_preprocessing': 1004,
     '09_word_embedding': 592,
     '10_text_classification': 1287,
-    '13_transformer': 1393,
+    '13_transformer': 1401,
 }
 REACHED_NEW = {
     '02_mnist_tutorial': 0.583,

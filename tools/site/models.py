@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pages import PLAYGROUNDS
+from record import run as run_offline
 
 # Options of train.py where the default run is not the one to show.
 OPTIONS = {'10_text_classification': ['--model', 'cnn']}
@@ -59,7 +60,9 @@ def make(root, chapter, cache):
         options = OPTIONS.get(chapter, [])
         print(f'{chapter}: training', flush=True)
         run(copy, 'train.py', '--model_fn', 'model.pth', '--verbose', '0', *options)
-        run(copy, 'export.py', '--model_fn', 'model.pth', '--out_dir', 'export')
+        # Forked from a server that has imported the exporter, and needs no network.
+        options = '--model_fn', 'model.pth', '--out_dir', 'export'
+        run_offline(copy, 'export.py', *options, timeout=1800, check=True)
         shutil.rmtree(cache / chapter, ignore_errors=True)
         kept.parent.mkdir(parents=True, exist_ok=True)
         # First beside its place, so that a build that is stopped leaves no half of it.

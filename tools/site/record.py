@@ -24,6 +24,8 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / '.venv' / 'cache' / 'site'
 sys.path.insert(0, str(ROOT / 'tests'))
+# Recordings run side by side, each with one thread: torch reads it when it is imported.
+os.environ['OMP_NUM_THREADS'] = '1'
 
 from chapters import all_chapters, importable, run  # noqa: E402
 from shape_comments import ShapeChecks, load_checked_chapter  # noqa: E402

@@ -20,8 +20,8 @@ export function getLengthPenalty(length, alpha) {
 }
 
 // The largest number of tokens of a translation, EOS included.
-export function getLimit(length, maxLength) {
-  return Math.min(2 * length + 10, maxLength);
+export function getLimit(length, { maxLength, maxRatio, maxExtra }) {
+  return Math.min(Math.floor(maxRatio * length) + maxExtra, maxLength);
 }
 
 export function logSoftmax(logits) {
@@ -44,8 +44,8 @@ export function topk(values, k) {
 }
 
 // The most probable token at each step, until EOS. There is no score.
-export async function* greedySearch(network, ids, { bosId, eosId, maxLength }) {
-  const limit = getLimit(ids.length, maxLength);
+export async function* greedySearch(network, ids, { bosId, eosId, ...limits }) {
+  const limit = getLimit(ids.length, limits);
   const hypothesis = { tokens: [], attention: [], score: null };
   let state = await network.start(ids);
   let token = bosId;
@@ -83,8 +83,8 @@ function advance(open, { logits, attention }, { beamSize, eosId }, isLast) {
 // The nBest translations with the highest scores: the sum of the log-probabilities of the tokens,
 // EOS included, divided by the length penalty.
 export async function* beamSearch(network, ids, options) {
-  const { bosId, eosId, maxLength, nBest, alpha } = options;
-  const limit = getLimit(ids.length, maxLength);
+  const { bosId, eosId, nBest, alpha } = options;
+  const limit = getLimit(ids.length, options);
   // No score of an open hypothesis can become better than its sum, divided by this.
   const largestPenalty = getLengthPenalty(limit, alpha);
   let state = await network.start(ids);

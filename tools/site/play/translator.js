@@ -96,7 +96,8 @@ export class Translator {
   async* search(text, { beamSize = 5, nBest = 1 } = {}) {
     const { ids: { bos: bosId, eos: eosId }, search } = this.model;
     const options = {
-      bosId, eosId, beamSize, nBest, alpha: search.alpha, maxLength: search.max_length,
+      bosId, eosId, beamSize, nBest, alpha: search.alpha,
+      maxLength: search.max_length, maxRatio: search.max_ratio, maxExtra: search.max_extra,
     };
     const ids = this.encode(text);
     if (ids.length === 0) return;
