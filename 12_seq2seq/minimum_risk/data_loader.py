@@ -274,7 +274,8 @@ def get_loaders(config, subwords):
     """Return the DataLoaders for training and validation.
 
     Arguments:
-        config: the options; lang is that of the pretrained network.
+        config: the options; lang is that of the pretrained network. With n_train, some
+            of the training pairs are drawn by the seed.
         subwords: the SentencePieceProcessors of the two languages.
 
     Raises:
@@ -283,6 +284,10 @@ def get_loaders(config, subwords):
     loaders = []
     for prefix, is_train in ((config.train_fn, True), (config.valid_fn, False)):
         pairs = read_pairs(prefix, config.lang, config.encoding, config.drop_odd)
-        ids = encode_pairs(prefix, pairs, subwords, config)
-        loaders.append(get_loader(*ids, config, is_train))
+        ids = list(zip(*encode_pairs(prefix, pairs, subwords, config), strict=True))
+        if is_train and config.n_train > 0:
+            generator = torch.Generator().manual_seed(config.seed)
+            order = torch.randperm(len(ids), generator=generator)
+            ids = [ids[i] for i in order[: config.n_train].tolist()]
+        loaders.append(get_loader(*zip(*ids, strict=True), config, is_train))
     return loaders

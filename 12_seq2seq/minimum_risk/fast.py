@@ -1,110 +1,14 @@
 """Faster pieces, which compute the same as the plain ones of the same names.
 
-speed_up() puts the classes into a network or a criterion; translate.py takes topk() and
-translate_batches() for its search. --no-fast does without them.
+translate.py takes topk() and translate_batches() for its search. --no-fast does without
+them.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
 import torch
-from torch import nn
 from torch.nn import functional
-
-import model
-from data_loader import EOS_ID, PAD_ID
-
-
-def speed_up(*modules):
-    """Turn each part of some modules into the class of the same name in this file.
-
-    The classes here are subclasses that override methods only: parameters, buffers and
-    the keys of state_dict() stay the same.
-    """
-    for part in (part for module in modules for part in module.modules()):
-        fast_class = globals().get(type(part).__name__)
-        if fast_class and issubclass(fast_class, type(part)):
-            part.__class__ = fast_class
-
-
-class Seq2Seq(model.Seq2Seq):
-    """Computes logits only at the positions that have a target.
-
-    The generator is the largest matrix product of a training. The hidden states before
-    padding are dropped before it, so no logits of padding are computed or stored.
-    """
-
-    def forward(self, x, lengths, y):
-        """Return the logits of the target tokens of all sentences, one after another.
-
-        Padding is not followed by a target, and neither is EOS.
-        """
-        # |x| = (batch_size, x_length)
-        # |lengths| = (batch_size,)
-        # |y| = (batch_size, y_length)
-        positions = ((y != PAD_ID) & (y != EOS_ID)).flatten().nonzero().squeeze(1)
-        # |positions| = (n_targets,)
-        h_tilde, _ = self.decode(x, lengths, y)
-        y_hat = self.generate(h_tilde.flatten(0, 1)[positions])
-        # |y_hat| = (n_targets, y_vocab_size)
-        return y_hat
-
-
-class CrossEntropyLoss(nn.CrossEntropyLoss):
-    """The mean loss over the targets, with its gradient written out.
-
-    Autograd computes the same gradient with twice as many passes over the logits, which
-    are the largest tensor of a training.
-    """
-
-    def forward(self, y_hat, y):
-        """Return the mean loss.
-
-        Arguments:
-            y_hat: the logits at all positions, or only at those that have a target.
-            y: the target ids, ignore_index at the positions that have none.
-        """
-        # |y| = (n_positions,)
-        is_target = y != self.ignore_index
-        y = y[is_target]
-        if len(y_hat) > len(y):
-            y_hat = y_hat[is_target]
-        return SmoothCrossEntropy.apply(y_hat, y, self.label_smoothing)
-
-
-class SmoothCrossEntropy(torch.autograd.Function):
-    """Cross-entropy with label smoothing (Szegedy et al. 2016, section 7).
-
-    For logits z of V tokens, and a smoothing of s:
-
-        loss     = -(1 - s) * log softmax(z)[target] - s * mean(log softmax(z))
-        gradient = softmax(z) - (1 - s) * one_hot(target) - s / V
-    """
-
-    @staticmethod
-    def forward(ctx, y_hat, y, smoothing):
-        """Return the mean loss."""
-        # |y_hat| = (n_targets, vocab_size)
-        # |y| = (n_targets,)
-        log_p = y_hat.log_softmax(dim=-1)
-        ctx.save_for_backward(log_p, y)
-        ctx.smoothing = smoothing
-        target_log_p = log_p.gather(1, y.unsqueeze(1)).squeeze(1)
-        # |target_log_p| = (n_targets,)
-        losses = -(1 - smoothing) * target_log_p - smoothing * log_p.mean(dim=-1)
-        # |losses| = (n_targets,)
-        return losses.mean()
-
-    @staticmethod
-    def backward(ctx, grad):
-        """Return the gradients of the arguments of forward()."""
-        log_p, y = ctx.saved_tensors
-        # In place, since log_p is not needed any more.
-        y_hat_grad = log_p.exp_().sub_(ctx.smoothing / log_p.size(1))
-        # |y_hat_grad| = (n_targets, vocab_size)
-        target_grad = log_p.new_full((len(y), 1), ctx.smoothing - 1)
-        y_hat_grad.scatter_add_(1, y.unsqueeze(1), target_grad)
-        return y_hat_grad.mul_(grad / len(y)), None, None
 
 
 def topk(log_p, k, group_size=100):

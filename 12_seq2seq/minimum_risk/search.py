@@ -101,15 +101,12 @@ def sample(network, x, lengths, bos_id, eos_id, max_length, n_samples):
     y = torch.full((len(x), n_samples), bos_id, device=x.device)
     has_ended = torch.zeros_like(y, dtype=torch.bool)
     for t in range(max_length - 1):
-        logits = network.step(y, state)
-        # |logits| = (n_open, n_samples, vocab_size)
-        y = draw(logits).masked_fill(has_ended, eos_id)
-        # |y| = (n_open, n_samples)
+        y = draw(network.step(y, state)).masked_fill(has_ended, eos_id)
         tokens[sentences, :, t] = y
         n_tokens[sentences] += ~has_ended
         has_ended = has_ended | (y == eos_id)
+        # A sentence all of whose samples have ended leaves the batch.
         is_open = ~has_ended.all(dim=1) & (t + 2 < limits[sentences])
-        # |is_open| = (n_open,)
         if not is_open.any():
             break
         if not is_open.all():
@@ -146,7 +143,7 @@ def get_log_p(network, x, lengths, candidates, n_tokens, bos_id):
     n_candidates, y = candidates.size(1), candidates.flatten(0, 1)
     # |y| = (n_sentences * n_candidates, length)
     x, lengths = (each.repeat_interleave(n_candidates, dim=0) for each in (x, lengths))
-    y_hat = network(x, lengths, pad(y[:, :-1], (1, 0), value=bos_id)).float()
+    y_hat = network(x, lengths, pad(y[:, :-1], (1, 0), value=bos_id))
     # |y_hat| = (n_sentences * n_candidates, length, vocab_size)
     losses = cross_entropy(y_hat.flatten(0, 1), y.flatten(), reduction='none')
     positions = torch.arange(y.size(1), device=y.device)

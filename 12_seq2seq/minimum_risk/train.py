@@ -40,6 +40,8 @@ def add_data_options(parser):
     prefix_help = 'prefix of the two training files: D/train for D/train.ko, ...'
     option('--train_fn', default='sample/train', help=prefix_help)
     option('--valid_fn', default='sample/valid', help='of the validation files')
+    n_train = 'pairs to train on, drawn by the seed; 0: all'
+    option('--n_train', type=number(int, 0), default=3000, help=n_train)
     length_help = 'pairs with a longer sentence, in subwords, are left out'
     option('--max_length', type=number(int, 3), default=100, help=length_help)
     option('--cache_dir', default='cache', help='folder for encoded sentences')
@@ -52,7 +54,7 @@ def add_training_options(parser):
     """Add the options that say how to train."""
     option = parser.add_argument_group('training').add_argument
     option('--seed', type=number(int, 0), default=0, help='of the random numbers')
-    option('--n_epochs', type=number(int, 1), default=2, help='passes over the data')
+    option('--n_epochs', type=number(int, 1), default=1, help='passes over the data')
     size_help = 'largest number of pairs of a batch, of each process'
     option('--batch_size', type=number(int, 1), default=64, help=size_help)
     option('--lr', type=number(float, 0.0), default=1e-4, help='highest learning rate')
@@ -101,7 +103,7 @@ def add_risk_options(parser):
     baseline = 'of REINFORCE: the mean risk of the other samples, or 0'
     option('--baseline', choices=baselines, default=baselines[0], help=baseline)
     alpha = 'of minimum_risk: the larger, the more the probable samples weigh'
-    option('--alpha', type=number(float, 0.0), default=1.0, help=alpha)
+    option('--alpha', type=number(float, 0.0), default=0.1, help=alpha)
     is_optional = argparse.BooleanOptionalAction
     include = 'of minimum_risk: the reference counts as one more sample'
     option('--include_reference', action=is_optional, default=False, help=include)

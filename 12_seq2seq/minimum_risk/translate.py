@@ -92,7 +92,6 @@ class Translator:
 
         self.topk, self.translate_batches = torch.topk, translate_batches
         if is_fast:
-            fast.speed_up(*self.models)
             self.topk, self.translate_batches = fast.topk, fast.translate_batches
 
     def start(self, x, lengths):
