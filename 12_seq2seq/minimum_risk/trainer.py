@@ -72,7 +72,6 @@ class Trainer:
 
     def _train_step(self, engine, batch):
         """Accumulate gradients, and take a step after each group of batches."""
-        self.model.train()
         is_update = self._is_update(engine.state)
         autocast = partial(get_autocast, self.device, self.config['amp'])
 
@@ -80,7 +79,8 @@ class Trainer:
         x, lengths, y = batch
         x, y = x.to(self.device), y.to(self.device)
 
-        # Sample: from the network as it is now
+        # Sample: from the network as it translates now
+        self.model.eval()
         with autocast():
             candidates, n_tokens = sample(
                 *self._get_task(x, lengths), self.config['n_samples']
@@ -91,6 +91,7 @@ class Trainer:
         # |risk| = (n_sentences, n_candidates)
 
         # Forward: teacher forcing; the loss needs more than 16 bits
+        self.model.train()
         with self._sync_if(is_update):
             with autocast():
                 log_p = get_log_p(
