@@ -40,6 +40,7 @@ class Chapter:
         endless: arguments that make the training last for hours, its epochs short.
         progress: how the lines begin that say during the training how far it is.
         other: arguments that make another checkpoint.
+        saves: the chapter that its checkpoints name, if that is another one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Chapter:
     endless: tuple = ('--n_epochs', '1000000')
     progress: str = 'epoch'
     other: tuple = ('--seed', '1')
+    saves: str = ''
 
     def __str__(self):
         return f'{self.name}/{self.train[0]}'
@@ -125,6 +127,15 @@ CHAPTERS = [
             *('--vocab_size', '550', '--hidden_size', '4', '--word_vec_size', '4'),
         ),
         ('translate.py', '--max_length', '3'),
+    ),
+    Chapter(
+        '12_seq2seq/minimum_risk',
+        (
+            *('train.py', '--n_epochs', '2', '--train_fn', 'sample/test'),
+            *('--valid_fn', 'sample/test', '--n_train', '48', '--max_length', '15'),
+        ),
+        ('translate.py', '--max_length', '3'),
+        saves='12_seq2seq',
     ),
     Chapter(
         '13_transformer',
@@ -212,7 +223,7 @@ def is_whole(checkpoint_fn, chapter):
         load_chapter(chapter.name).model.check_format(checkpoint_fn.read_bytes())
         return True
     checkpoint = torch.load(checkpoint_fn, weights_only=True)
-    return checkpoint['chapter'] == chapter.name
+    return checkpoint['chapter'] == (chapter.saves or chapter.name)
 
 
 # The attacks on reading a checkpoint, by name. Each takes an empty folder, the file of

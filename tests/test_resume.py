@@ -29,6 +29,7 @@ from bert import make_bert
 from chapters import copy_chapter, importable, load_chapter
 from ignite.engine import Events
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from translators import FINE_TUNED, make_translator
 
 IS_LONG = os.environ.get('TEST_LONG') == '1'
 N_KILLS = 20 if IS_LONG else 2
@@ -54,6 +55,10 @@ CHAPTERS = {
         *('--word_vec_size', '8', '--hidden_size', '8', '--lr', '0.02'),
         *('--iteration_per_update', '4'),
     ),
+    '12_seq2seq/minimum_risk': (
+        *('--lr', '0.02', '--iteration_per_update', '4'),
+        *('--n_samples', '2', '--likelihood_weight', '0.5'),
+    ),
     '13_transformer': (
         *('--hidden_size', '8', '--n_heads', '2', '--ffn_size', '8', '--lr', '0.02'),
         *('--n_layers', '1', '--iteration_per_update', '4', '--n_warmup_steps', '10'),
@@ -63,7 +68,7 @@ CHAPTERS = {
 # at random instants only.
 NETWORKS = [('10_text_classification', 'cnn'), ('10_text_classification', 'bert')]
 # Those of which the learning rate falls towards the last epoch.
-SCHEDULED = {'10_text_classification', '12_seq2seq'}
+SCHEDULED = {'10_text_classification', '12_seq2seq', '12_seq2seq/minimum_risk'}
 N_EPOCHS = 8
 N_IMAGES = 160
 # torchvision asks for the test split's files, too.
@@ -138,6 +143,10 @@ def options(name, data_dir):
         data = ('--train_fn', str(data_dir / 'train'), '--vocab_size', '300')
         data += ('--valid_fn', str(data_dir / 'valid'))
         data += ('--cache_dir', str(data_dir / 'cache'))
+    if name in FINE_TUNED:
+        pretrained_fn = data_dir / 'pretrained.pth'
+        make_translator(pretrained_fn, FINE_TUNED[name], data_dir / 'train', 300)
+        data = (*data[:2], *data[4:], '--pretrained_fn', str(pretrained_fn))
     if (data_dir / 'train.tsv').exists():
         data = ('--train_fn', str(data_dir / 'train.tsv'), '--valid_ratio', '0.4')
         data += ('--tokenizer', 'space')
@@ -399,7 +408,9 @@ def test_ctrl_c(name, chapter, folder, options, command, tmp_path):
         assert_same_result(model_fn, expected_fn)
 
 
-def test_ctrl_c_in_the_first_epoch(chapter, options, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_in_the_first_epoch(
+    name, chapter, options, tmp_path, monkeypatch, capsys
+):
     """What has not been saved is not said to be."""
 
     def interrupt(trainer, engine, batch):
@@ -407,11 +418,14 @@ def test_ctrl_c_in_the_first_epoch(chapter, options, tmp_path, monkeypatch, caps
 
     monkeypatch.setattr(chapter.trainer.Trainer, '_train_step', interrupt)
 
+    model_fn = tmp_path / 'x.pth'
     with pytest.raises(KeyboardInterrupt):
-        run_here(chapter.train, *options, '--model_fn', tmp_path / 'x.pth')
+        run_here(chapter.train, *options, '--model_fn', model_fn)
 
     assert 'saved' not in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    # What is fine-tuned is there before the first epoch.
+    fns = [model_fn] if name in FINE_TUNED else []
+    assert list(tmp_path.iterdir()) == fns
 
 
 # ---- With other options
@@ -473,7 +487,9 @@ def test_options_that_may_not_change(name, chapter, options, model_fn):
     for option, value in vars(config).items():
         save(last_of(model_fn), config=state['config'] | {option: 'other'})
         try:
-            chapter.utils.load_last(Namespace(**vars(config)), name)
+            chapter.utils.load_last(
+                Namespace(**vars(config)), FINE_TUNED.get(name, name)
+            )
         except chapter.guards.InputError as error:
             refused.add(option)
             assert str(error) == (
@@ -560,6 +576,7 @@ ATTACKS = sorted(READING.keys() - ON_PERMISSIONS - {'missing', 'in_a_missing_fol
 
 @pytest.mark.parametrize('attack', ATTACKS)
 def test_bad_state(attack, name, chapter, two_epochs, tmp_path):
+    name = FINE_TUNED.get(name, name)
     attacked = READING[attack](tmp_path, last_of(two_epochs), name)
     last_fn = last_of(tmp_path / 'x.pth')
     if attacked == tmp_path:

@@ -13,6 +13,7 @@ from PIL import Image
 from shape_comments import load_checked_chapter
 from sklearn.datasets import load_breast_cancer
 from torch.nn.utils.rnn import pack_sequence
+from translators import make_translator
 
 
 def run_main(module, folder, *arguments):
@@ -213,6 +214,31 @@ def exercise_translation(chapter, folder):
     chapter.fast.topk(torch.randn(2, 3, 1001), 5)
 
 
+def exercise_minimum_risk(chapter, folder):
+    prefix = folder / 'pairs'
+    # The same sentence in all lines: a greedy search ends for all of them at once.
+    for lang, line in (('ko', '나는 물을 마신다\n'), ('en', 'I drink some water\n')):
+        prefix.with_suffix(f'.{lang}').write_text(line * 4, encoding='utf-8')
+    data = ['--train_fn', str(prefix), '--valid_fn', str(prefix)]
+    data += ['--cache_dir', str(folder), '--pretrained_fn', str(folder / 'begin.pth')]
+    runs = [
+        ('12_seq2seq', 'sdpa', ['--metric', 'chrf', '--method', 'reinforce']),
+        ('13_transformer', 'plain', ['--include_reference']),
+    ]
+    for name, attention, options in runs:
+        extra = {'attention': attention} if name == '13_transformer' else {}
+        make_translator(folder / 'begin.pth', name, prefix, 300, **extra)
+        run_main(chapter.train, folder, *data, *options)
+        figure_fn = str(folder / 'attention.png')
+        with (
+            open(prefix.with_suffix('.ko'), encoding='utf-8') as file,
+            mock.patch('sys.stdin', file),
+        ):
+            run_main(chapter.translate, folder, '--attention_fn', figure_fn)
+    # A vocabulary that is large enough for groups.
+    chapter.fast.topk(torch.randn(2, 3, 1001), 5)
+
+
 # For each chapter with shape comments, a function that runs all the code they stand in,
 # real training steps among it. It gets the loaded chapter and an empty folder.
 EXERCISES = {
@@ -229,6 +255,7 @@ EXERCISES = {
     '10_text_classification/lstm': exercise_lstm,
     '12_seq2seq': exercise_translation,
     '12_seq2seq/attention': exercise_translation,
+    '12_seq2seq/minimum_risk': exercise_minimum_risk,
     '13_transformer': exercise_translation,
     'appendix_lda': exercise_lda,
     '09_word_embedding': exercise_words,

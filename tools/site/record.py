@@ -62,6 +62,10 @@ PROGRAMS = {
     '10_text_classification/lstm': [['train']],
     '12_seq2seq': TRANSLATE,
     '12_seq2seq/attention': [['train'], ['translate']],
+    '12_seq2seq/minimum_risk': [
+        ['train', '--pretrained_fn', '{folder}/pretrained.pth'],
+        ['translate'],
+    ],
     '13_transformer': [['train', '--no-fast', '--attention', 'plain'], ['translate']],
     'appendix_lda': [['train']],
     'appendix_word2vec': [
@@ -269,7 +273,10 @@ def run_programs(name, chapter, recorder, folder):
         The command of the first program.
     """
     from test_shape_comments import EXERCISES
+    from translators import FINE_TUNED, make_translator
 
+    if name in FINE_TUNED:
+        make_translator(folder / 'pretrained.pth', FINE_TUNED[name])
     sample = ROOT / name / 'sample' / 'test.ko'
     lines = sample.read_bytes().splitlines(True)[:8] if sample.exists() else []
     silence = open(os.devnull, 'w', encoding='utf-8')  # noqa: SIM115
