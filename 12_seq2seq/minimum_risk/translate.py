@@ -43,9 +43,11 @@ def define_argparser():
     option('--n_best', type=limit, default=1, help='translations of a sentence')
     alpha, alpha_help = number(float, 0.0, 10.0), 'larger favours longer translations'
     option('--length_penalty', type=alpha, default=1.0, help=alpha_help)
-    max_length = 'largest number of subwords of a sentence and of its translation; the '
-    max_length += 'translation also has at most twice as many as the sentence, plus 10'
+    max_length = 'largest number of subwords of a sentence and of its translation'
     option('--max_length', type=number(int, 2), default=150, help=max_length)
+    ratio = 'a translation has at most this many subwords for each one of the sentence,'
+    option('--max_ratio', type=number(float, 0.0, 1e3), default=2.0, help=ratio)
+    option('--max_extra', type=number(int, 2), default=10, help='and this many more')
     option('--batch_size', type=limit, default=64, help='sentences a batch')
     option('--ref_fn', help='reference translations, to score against')
     option('--lowercase', action='store_true', help='score without regard to case')
@@ -117,7 +119,7 @@ class Translator:
 
         Arguments:
             ids: the subword ids of each sentence, as lists.
-            config: the options beam_size, n_best, length_penalty and max_length.
+            config: the options of the search, from beam_size to max_extra.
 
         Returns:
             A list for each sentence: (score, ids) of each translation. Greedy search
@@ -134,11 +136,12 @@ class Translator:
         lengths = torch.tensor([len(i) for i in ids])
         # |lengths| = (batch_size,)
         task = self, x, lengths, BOS_ID, EOS_ID, config.max_length
+        limits = {'max_ratio': config.max_ratio, 'max_extra': config.max_extra}
         if config.beam_size == 1:
-            tokens = greedy_search(*task)
+            tokens = greedy_search(*task, **limits)
             return [[(None, y[: y.index(EOS_ID)])] for y in tokens.tolist()]
         options = config.beam_size, config.n_best, config.length_penalty, self.topk
-        scores, tokens = beam_search(*task, *options)
+        scores, tokens = beam_search(*task, *options, **limits)
         return [
             [
                 (score, y[: y.index(EOS_ID)])
