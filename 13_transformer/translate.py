@@ -89,6 +89,9 @@ class Translator:
         self.x_subwords, self.y_subwords = (
             SentencePieceProcessor(model_proto=proto) for proto in protos[0]
         )
+        # The networks that import_marian.py imports read EOS after each sentence.
+        has_eos = checkpoints[0]['config'].get('source_eos', False)
+        self.x_end = [self.x_subwords.eos_id()] if has_eos else []
         self.models = []
         for checkpoint in checkpoints:
             vocab_sizes = len(self.x_subwords), len(self.y_subwords)
@@ -162,7 +165,7 @@ class Translator:
             if len(i) > max_length:
                 cut = f'only the first --max_length {max_length} are read'
                 log(f'{line[:20]!r}...: {len(i)} subwords, {cut}')
-        return [i[:max_length] for i in ids]
+        return [i and i[:max_length] + self.x_end for i in ids]
 
     def decode(self, y):
         """Return the text of a translation, on one line whatever its bytes are."""
