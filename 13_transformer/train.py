@@ -118,6 +118,10 @@ def add_model_options(parser):
     option('--dropout_p', type=p, default=0.1, help=p_help)
     kinds, kinds_help = ['plain', 'sdpa'], "the formula, or torch's fused function"
     option('--attention', choices=kinds, default='sdpa', help=kinds_help)
+    norm_help = 'layer normalisation before each sublayer, or after it'
+    option('--norm', choices=['pre', 'post'], default='pre', help=norm_help)
+    functions, functions_help = ['relu', 'gelu', 'silu'], 'in a feed-forward network'
+    option('--activation', choices=functions, default='relu', help=functions_help)
     is_optional = argparse.BooleanOptionalAction
     tied = 'the generator shares its weights with the decoder embedding'
     option('--tied', action=is_optional, default=True, help=tied)

@@ -17,7 +17,9 @@ without model.py, which is the lesson.
 Some files are not counted at all, because a reader of the lesson does not need them:
 make_sample.py and prepare*.py, which make or convert data; evaluate.py, which compares
 translations in files; and export.py with the onnx_parts.py of 09 and 10 and the
-steps.py of 12 and 13, which write a trained network for other programs.
+steps.py of 12 and 13, which write a trained network for other programs. So do
+import_marian.py and export_marian.py of 13, which read and write the networks of other
+libraries.
 """
 
 import argparse
@@ -37,6 +39,7 @@ GUARDS = ('guards.py', 'pictures.py', 'tables.py', 'labels.py')
 
 # Not counted, and no part of the lesson; prepare*.py neither.
 ASIDE = ('make_sample.py', 'evaluate.py', 'export.py', 'steps.py', 'onnx_parts.py')
+ASIDE += ('import_marian.py', 'export_marian.py')
 
 # The most lines of code that a chapter may have, guards and fast.py included.
 LIMITS = {

@@ -22,9 +22,10 @@ def feed_forward(code):
                 hidden_size: the size of a token's features.
                 ffn_size: the size of the layer in between.
                 dropout_p: the dropout probability.
+                activation: is not needed, because the gate has silu.
             """
 
-            def __init__(self, hidden_size, ffn_size, dropout_p):
+            def __init__(self, hidden_size, ffn_size, dropout_p, activation='relu'):
                 super().__init__()
                 self.gate = nn.Linear(hidden_size, ffn_size)
                 self.inner = nn.Linear(hidden_size, ffn_size)
