@@ -91,11 +91,12 @@ def get_translator(config):
     return translator, lang
 
 
-def check_options(config):
+def check_options(config, fns):
     """Remember what the files are made with, or fail if that is another command.
 
     Raises:
-        InputError: the files exist, and were made with another model or option.
+        InputError: the files exist, and were made with another model or option, or not
+            by this program.
     """
     names = 'method', 'tag', 'seed', 'beam_size', 'length_penalty', 'max_length'
     names += 'batch_size', 'chunk_size'
@@ -106,6 +107,8 @@ def check_options(config):
         '13_transformer/dual_learning/back_translate',
     )
     if not fn.exists():
+        for other_fn in filter(Path.exists, fns):
+            raise InputError(f'{other_fn}: expected no file, or {fn} beside it')
         save_checkpoint({'chapter': chapter, 'options': options}, fn)
         return
     before = load_checkpoint(fn, chapter)['options']
@@ -168,7 +171,7 @@ def main(config):
     translator, lang = get_translator(config)
     x_fn = Path(f'{config.out_fn}.{lang[2:]}')
     y_fn = Path(f'{config.out_fn}.{lang[:2]}')
-    check_options(config)
+    check_options(config, (x_fn, y_fn))
 
     # A line is done if it is in both files; a chunk, if all its lines are.
     n_done, n_lines = min(count_lines(x_fn), count_lines(y_fn)), 0
