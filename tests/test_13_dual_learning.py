@@ -436,7 +436,7 @@ def test_another_command_does_not_go_on(chapter, trained, tmp_path):
     (tmp_path / 'other.en').write_text(TEXT.replace('word 3', 'word 4'))
     (tmp_path / 'short.en').write_text(TEXT[:200])
     for options, message in (
-        ((*text, '--beam_size', 3), 'back.pth: expected the same --beam_size'),
+        ((*text, '--beam_size', 3), 'back.pth: expected the same --beam_size as'),
         ((*text, '--model_fn', trained[1].with_name('copy.pth')), '--model_fn'),
         (('--mono_fn', tmp_path / 'other.en'), 'back.en, line 1: expected the input'),
         (('--mono_fn', tmp_path / 'short.en'), 'back.en'),

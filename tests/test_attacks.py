@@ -47,6 +47,8 @@ def copy_of(tmp_path_factory):
         if chapter.name not in folders:
             folder = tmp_path_factory.mktemp('chapter')
             folders[chapter.name] = copy_chapter(chapter.name, folder)
+            for program in chapter.before:
+                run_quickly(folders[chapter.name], *program, check=True)
         return folders[chapter.name]
 
     return copy
@@ -102,16 +104,15 @@ def test_without_an_attack(chapter, copy_of, good_checkpoint):
 @for_every_chapter
 def test_reading(chapter, attack, copy_of, good_checkpoint, tmp_path):
     handicap = handicap_for(attack)
-    model_fn = READING[attack](tmp_path, good_checkpoint(chapter), chapter.name)
+    name = chapter.format or chapter.name
+    model_fn = READING[attack](tmp_path, good_checkpoint(chapter), name)
 
     process = run_quickly(
         copy_of(chapter), *chapter.predict, '--model_fn', model_fn, handicap=handicap
     )
 
     assert not (tmp_path / MARK).exists()
-    assert_refused(
-        process, f'error: {model_fn}: expected a checkpoint of {chapter.name}'
-    )
+    assert_refused(process, f'error: {model_fn}: expected a checkpoint of {name}')
 
 
 @pytest.mark.parametrize('attack', [name for name in READING if 'code' in name])

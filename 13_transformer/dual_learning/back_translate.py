@@ -102,10 +102,8 @@ def check_options(config, fns):
     names += 'batch_size', 'chunk_size'
     options = {name: getattr(config, name) for name in names}
     options['model_fn'] = hashlib.sha256(Path(config.model_fn).read_bytes()).hexdigest()
-    fn, chapter = (
-        Path(f'{config.out_fn}.pth'),
-        '13_transformer/dual_learning/back_translate',
-    )
+    fn = Path(f'{config.out_fn}.pth')
+    chapter = '13_transformer/dual_learning/back_translate'
     if not fn.exists():
         for other_fn in filter(Path.exists, fns):
             raise InputError(f'{other_fn}: expected no file, or {fn} beside it')
@@ -114,9 +112,8 @@ def check_options(config, fns):
     before = load_checkpoint(fn, chapter)['options']
     for name, value in options.items():
         if value != before[name]:
-            raise InputError(
-                f'{fn}: expected the same --{name} as before to go on with'
-            )
+            other = 'or another --out_fn'
+            raise InputError(f'{fn}: expected the same --{name} as before, {other}')
 
 
 def count_lines(fn):
@@ -187,8 +184,11 @@ def main(config):
                 expected = f'{y_fn}, line {start + 1}: expected the input of before'
                 raise InputError(f'{expected}, found other text')
             continue
-        for fn in (x_fn, y_fn):
-            cut(fn, start)
+        if n_done >= 0:
+            # What is left of a chunk that was not done, before the first new one.
+            cut(x_fn, start)
+            cut(y_fn, start)
+            n_done = -1
         append(x_fn, translate_chunk(translator, chunk, i, config))
         append(y_fn, chunk)
     if n_lines < n_done:
