@@ -40,7 +40,8 @@ class Chapter:
         endless: arguments that make the training last for hours, its epochs short.
         progress: how the lines begin that say during the training how far it is.
         other: arguments that make another checkpoint.
-        saves: the chapter that its checkpoints name, if that is another one.
+        before: programs that have to run first, once in each copy, with arguments.
+        format: the chapter of its checkpoints, if that is not the chapter itself.
     """
 
     name: str
@@ -49,7 +50,8 @@ class Chapter:
     endless: tuple = ('--n_epochs', '1000000')
     progress: str = 'epoch'
     other: tuple = ('--seed', '1')
-    saves: str = ''
+    before: tuple = ()
+    format: str = ''
 
     def __str__(self):
         return f'{self.name}/{self.train[0]}'
@@ -71,6 +73,9 @@ TRANSLATOR = (
     *('--train_fn', 'sample/test', '--vocab_size', '700', '--cache_dir', 'cache'),
     *('--hidden_size', '4', '--n_layers', '1'),
 )
+LANGUAGE_MODEL = ('train_lm.py', '--gpu_id', '-1', '--train_fn', 'sample/test')
+LANGUAGE_MODEL += ('--vocab_size', '700', '--n_epochs', '1', '--n_layers', '1')
+LANGUAGE_MODEL += ('--hidden_size', '4', '--ffn_size', '4')
 CHAPTERS = [
     Chapter('01_linear_regression', ('main.py',), ('predict.py', '--x', '4.5')),
     Chapter('01_linear_regression', ('train.py',), ('predict.py', '--x', '4.5')),
@@ -135,12 +140,25 @@ CHAPTERS = [
             *('--valid_fn', 'sample/test', '--n_train', '48', '--max_length', '15'),
         ),
         ('translate.py', '--max_length', '3'),
-        saves='12_seq2seq',
+        format='12_seq2seq',
     ),
     Chapter(
         '13_transformer',
         ('train.py', '--n_epochs', '2', *TRANSLATOR, '--ffn_size', '4'),
         ('translate.py', '--max_length', '3'),
+    ),
+    Chapter(
+        '13_transformer/dual_learning',
+        (
+            *('train.py', '--n_epochs', '2', '--train_fn', 'sample/test'),
+            *('--hidden_size', '4', '--n_layers', '1', '--ffn_size', '4'),
+        ),
+        ('translate.py', '--max_length', '3'),
+        before=tuple(
+            (*LANGUAGE_MODEL, '--lang', lang, '--model_fn', f'lm.{lang}.pth')
+            for lang in ('ko', 'en')
+        ),
+        format='13_transformer',
     ),
     Chapter(
         'appendix_lda', ('train.py', '--n_epochs', '2'), ('predict.py', '--topics')
@@ -223,7 +241,7 @@ def is_whole(checkpoint_fn, chapter):
         load_chapter(chapter.name).model.check_format(checkpoint_fn.read_bytes())
         return True
     checkpoint = torch.load(checkpoint_fn, weights_only=True)
-    return checkpoint['chapter'] == (chapter.saves or chapter.name)
+    return checkpoint['chapter'] == (chapter.format or chapter.name)
 
 
 # The attacks on reading a checkpoint, by name. Each takes an empty folder, the file of

@@ -49,6 +49,8 @@ def copy_of(tmp_path_factory):
             folder = tmp_path_factory.mktemp('chapter')
             folders[chapter.name] = copy_chapter(chapter.name, folder)
             add_pretrained(folders[chapter.name], chapter.name)
+            for program in chapter.before:
+                run_quickly(folders[chapter.name], *program, check=True)
         return folders[chapter.name]
 
     return copy
@@ -104,7 +106,7 @@ def test_without_an_attack(chapter, copy_of, good_checkpoint):
 @for_every_chapter
 def test_reading(chapter, attack, copy_of, good_checkpoint, tmp_path):
     handicap = handicap_for(attack)
-    name = chapter.saves or chapter.name
+    name = chapter.format or chapter.name
     model_fn = READING[attack](tmp_path, good_checkpoint(chapter), name)
 
     process = run_quickly(

@@ -63,6 +63,11 @@ CHAPTERS = {
         *('--hidden_size', '8', '--n_heads', '2', '--ffn_size', '8', '--lr', '0.02'),
         *('--n_layers', '1', '--iteration_per_update', '4', '--n_warmup_steps', '10'),
     ),
+    '13_transformer/dual_learning': (
+        *('--hidden_size', '8', '--n_heads', '2', '--ffn_size', '8', '--lr', '0.02'),
+        *('--n_layers', '1', '--iteration_per_update', '4', '--n_warmup_steps', '10'),
+        *('--dual_weight', '0.1'),
+    ),
 }
 # The other networks of a chapter: no other code saves and goes on, so they are killed
 # at random instants only.
@@ -119,6 +124,12 @@ def data_dir(chapter, tmp_path_factory):
             lines = [f'{word} {i % 7} {"a " * (i % 5)}\n' for i in range(96)]
             (folder / f'train.{lang}').write_text(''.join(lines), encoding='utf-8')
             (folder / f'valid.{lang}').write_text(''.join(lines[:20]), encoding='utf-8')
+            if hasattr(chapter, 'train_lm'):
+                lm = ('--train_fn', folder / 'train', '--valid_fn', folder / 'valid')
+                lm += ('--cache_dir', folder / 'cache', '--vocab_size', 300)
+                lm += ('--hidden_size', 4, '--n_layers', 1, '--n_epochs', 1)
+                lm += ('--lang', lang, '--model_fn', folder / f'lm.{lang}.pth')
+                run_here(chapter.train_lm, *lm)
         return folder
     if not hasattr(chapter.data_loader, 'load_digits'):
         rows = [f'{i % 2}\t{i % 2} {i % 7} {"a " * (i % 5)}\n' for i in range(N_IMAGES)]
@@ -140,13 +151,17 @@ def data_dir(chapter, tmp_path_factory):
 def options(name, data_dir):
     data = ('--dataset', 'mnist', '--data_dir', str(data_dir), '--valid_ratio', '0.4')
     if (data_dir / 'train.ko').exists():
-        data = ('--train_fn', str(data_dir / 'train'), '--vocab_size', '300')
+        data = ('--train_fn', str(data_dir / 'train'))
         data += ('--valid_fn', str(data_dir / 'valid'))
         data += ('--cache_dir', str(data_dir / 'cache'))
+        if (data_dir / 'lm.ko.pth').exists():
+            data += ('--lm_fn', *(str(data_dir / f'lm.{x}.pth') for x in ('ko', 'en')))
+        elif name not in FINE_TUNED:
+            data += ('--vocab_size', '300')
     if name in FINE_TUNED:
         pretrained_fn = data_dir / 'pretrained.pth'
         make_translator(pretrained_fn, FINE_TUNED[name], data_dir / 'train', 300)
-        data = (*data[:2], *data[4:], '--pretrained_fn', str(pretrained_fn))
+        data += ('--pretrained_fn', str(pretrained_fn))
     if (data_dir / 'train.tsv').exists():
         data = ('--train_fn', str(data_dir / 'train.tsv'), '--valid_ratio', '0.4')
         data += ('--tokenizer', 'space')
@@ -391,7 +406,9 @@ def test_ctrl_c(name, chapter, folder, options, command, tmp_path):
     program.send(signal.SIGINT)
     process = program.finish()
 
-    lines = [line for line in process.stderr.splitlines() if line[:6] != 'epoch ']
+    # The other direction of dual_learning is a checkpoint of its own.
+    others = ('epoch ', f'saved: {model_fn.with_suffix(".enko.pth")}')
+    lines = [x for x in process.stderr.splitlines() if not x.startswith(others)]
     assert process.returncode == 130, process.stderr
     assert lines[-4:] == [
         'to go on, give the same command with --resume',
@@ -595,9 +612,9 @@ def test_bad_state(attack, name, chapter, two_epochs, tmp_path):
 
 
 @pytest.mark.parametrize('is_state', [False, True])
-def test_no_state_of_this_version(is_state, chapter, options, model_fn):
+def test_no_state_of_this_version(is_state, name, chapter, options, model_fn):
     """A model, or a state as it was before Ignite's Checkpoint saved it."""
-    other = load(last_of(model_fn) if is_state else model_fn)
+    other = load(last_of(model_fn) if is_state else model_fn) | {'chapter': name}
     if is_state:
         other |= {'epoch': 2, 'best_loss': 0.5, 'history': other.pop('trainer')}
     torch.save(other, last_of(model_fn))

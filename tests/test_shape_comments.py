@@ -239,6 +239,37 @@ def exercise_minimum_risk(chapter, folder):
     chapter.fast.topk(torch.randn(2, 3, 1001), 5)
 
 
+def exercise_dual_learning(chapter, folder):
+    """Train both directions with small language models; translate, and back."""
+    prefix = folder / 'pairs'
+    for lang, words in (('ko', '나는 물을 마신다'), ('en', 'I drink some water')):
+        lines = [' '.join(words.split()[:n]) + '\n' for n in (2, 3, 4)] * 4
+        prefix.with_suffix(f'.{lang}').write_text(''.join(lines), encoding='utf-8')
+    data = ['--train_fn', str(prefix), '--valid_fn', str(prefix)]
+    data += ['--cache_dir', str(folder), '--n_epochs', '1', '--n_layers', '1']
+    lm_fns = [str(folder / f'lm.{lang}.pth') for lang in ('ko', 'en')]
+    for options in (['--attention', 'plain', '--no-fast'], ['--attention', 'sdpa']):
+        for lang, lm_fn in zip(('ko', 'en'), lm_fns, strict=True):
+            lm = ['--lang', lang, '--vocab_size', '300', '--model_fn', lm_fn]
+            run_main(chapter.train_lm, folder, *data, *options, *lm)
+        run_main(chapter.train, folder, *data, *options, '--lm_fn', *lm_fns)
+        exercise_search(chapter, folder, prefix.with_suffix('.ko'), options)
+
+
+def exercise_search(chapter, folder, text_fn, options):
+    """Translate by all searches, draw attention, and sample."""
+    searching = [option for option in options if option.endswith('fast')]
+    with open(text_fn, encoding='utf-8') as file, mock.patch('sys.stdin', file):
+        figure_fn = str(folder / 'attention.png')
+        run_main(chapter.translate, folder, '--attention_fn', figure_fn, *searching)
+    samples = ['--method', 'sample', '--mono_fn', str(text_fn), *searching]
+    # Alone in its batch, since a batch becomes smaller while greedy search runs.
+    samples += ['--out_fn', str(folder / f'back{len(searching)}'), '--batch_size', '1']
+    run_main(chapter.back_translate, folder, *samples)
+    # A vocabulary that is large enough for groups.
+    chapter.fast.topk(torch.randn(2, 3, 1001), 5)
+
+
 # For each chapter with shape comments, a function that runs all the code they stand in,
 # real training steps among it. It gets the loaded chapter and an empty folder.
 EXERCISES = {
@@ -257,6 +288,7 @@ EXERCISES = {
     '12_seq2seq/attention': exercise_translation,
     '12_seq2seq/minimum_risk': exercise_minimum_risk,
     '13_transformer': exercise_translation,
+    '13_transformer/dual_learning': exercise_dual_learning,
     'appendix_lda': exercise_lda,
     '09_word_embedding': exercise_words,
     'appendix_word2vec': exercise_words,
