@@ -55,6 +55,9 @@ def define_argparser():
     option('--length_penalty', type=alpha, default=1.0, help=alpha_help)
     length_help = 'lines with more subwords are not translated'
     option('--max_length', type=number(int, 3), default=100, help=length_help)
+    ratio = 'a translation has at most this many subwords for each one of the sentence,'
+    option('--max_ratio', type=number(float, 0.0, 1e3), default=2.0, help=ratio)
+    option('--max_extra', type=number(int, 2), default=10, help='and this many more')
     option('--batch_size', type=limit, default=64, help='sentences a batch')
     chunk_help = 'lines that are translated and written at once'
     option('--chunk_size', type=limit, default=1000, help=chunk_help)
@@ -99,7 +102,7 @@ def check_options(config, fns):
             by this program.
     """
     names = 'method', 'tag', 'seed', 'beam_size', 'length_penalty', 'max_length'
-    names += 'batch_size', 'chunk_size'
+    names += 'max_ratio', 'max_extra', 'batch_size', 'chunk_size'
     options = {name: getattr(config, name) for name in names}
     options['model_fn'] = hashlib.sha256(Path(config.model_fn).read_bytes()).hexdigest()
     fn = Path(f'{config.out_fn}.pth')

@@ -5,6 +5,7 @@ translate_batches() for its search. --no-fast does without them.
 """
 
 import math
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 import model
 from data_loader import EOS_ID, PAD_ID
+from guards import input_errors
 
 
 def speed_up(*modules):
@@ -26,6 +28,26 @@ def speed_up(*modules):
         fast_class = globals().get(type(part).__name__)
         if fast_class and issubclass(fast_class, type(part)):
             part.__class__ = fast_class
+
+
+def quantize(*modules):
+    """Let the linear layers of some modules multiply matrices of 8-bit integers.
+
+    Dynamic quantisation: each row of a weight is rounded to integers once, with a scale
+    of its own, and the inputs of a layer at each call. The logits are only similar,
+    so translate.py does it only with --int8. torch calls this function deprecated, but
+    what replaces it is in another package, torchao.
+
+    Raises:
+        InputError: this torch does not have it.
+    """
+    with warnings.catch_warnings(), input_errors('--int8', (ImportError, RuntimeError)):
+        warnings.simplefilter('ignore')
+        from torch.ao import quantization
+
+        kinds = {nn.Linear: quantization.per_channel_dynamic_qconfig}
+        for module in modules:
+            quantization.quantize_dynamic(module, kinds, inplace=True)
 
 
 class Transformer(model.Transformer):

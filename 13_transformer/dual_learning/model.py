@@ -110,12 +110,13 @@ class FeedForward(nn.Sequential):
         hidden_size: the size of a token's features.
         ffn_size: the size of the layer in between.
         dropout_p: the dropout probability.
+        activation: 'relu' as in the paper, 'gelu' or 'silu' (also called swish).
     """
 
-    def __init__(self, hidden_size, ffn_size, dropout_p):
+    def __init__(self, hidden_size, ffn_size, dropout_p, activation='relu'):
         super().__init__(
             nn.Linear(hidden_size, ffn_size),
-            nn.ReLU(),
+            {'relu': nn.ReLU, 'gelu': nn.GELU, 'silu': nn.SiLU}[activation](),
             nn.Dropout(dropout_p),
             nn.Linear(ffn_size, hidden_size),
         )
@@ -128,15 +129,18 @@ class EncoderBlock(nn.Module):
     residual connections form an identity path through all blocks (Xiong et al. 2020).
 
     Arguments:
-        hidden_size, n_heads, ffn_size, dropout_p, attention: as in Transformer.
+        hidden_size, n_heads, ffn_size, dropout_p, attention, activation: as in
+            Transformer.
     """
 
-    def __init__(self, hidden_size, n_heads, ffn_size, dropout_p, attention):
+    def __init__(
+        self, hidden_size, n_heads, ffn_size, dropout_p, attention, activation='relu'
+    ):
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden_size)
         self.attention = MultiHeadAttention(hidden_size, n_heads, attention)
         self.ffn_norm = nn.LayerNorm(hidden_size)
-        self.ffn = FeedForward(hidden_size, ffn_size, dropout_p)
+        self.ffn = FeedForward(hidden_size, ffn_size, dropout_p, activation)
         self.dropout = nn.Dropout(dropout_p)
 
     def forward(self, x, mask):
@@ -154,17 +158,20 @@ class DecoderBlock(nn.Module):
     """Causal self-attention, attention to the memory, then a feed-forward network.
 
     Arguments:
-        hidden_size, n_heads, ffn_size, dropout_p, attention: as in Transformer.
+        hidden_size, n_heads, ffn_size, dropout_p, attention, activation: as in
+            Transformer.
     """
 
-    def __init__(self, hidden_size, n_heads, ffn_size, dropout_p, attention):
+    def __init__(
+        self, hidden_size, n_heads, ffn_size, dropout_p, attention, activation='relu'
+    ):
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden_size)
         self.attention = MultiHeadAttention(hidden_size, n_heads, attention)
         self.memory_norm = nn.LayerNorm(hidden_size)
         self.memory_attention = MultiHeadAttention(hidden_size, n_heads, attention)
         self.ffn_norm = nn.LayerNorm(hidden_size)
-        self.ffn = FeedForward(hidden_size, ffn_size, dropout_p)
+        self.ffn = FeedForward(hidden_size, ffn_size, dropout_p, activation)
         self.dropout = nn.Dropout(dropout_p)
 
     def forward(self, x, memory, mask):
@@ -202,6 +209,59 @@ class DecoderBlock(nn.Module):
         # The hypotheses of a sentence share its memory: they are several queries to it.
         x = x + self.memory_attention(self.memory_norm(x), cache.memory, mask)
         x = x + self.ffn(self.ffn_norm(x))
+        # |x| = (n_sentences, n_hypotheses, hidden_size)
+        return x
+
+
+class PostEncoderBlock(EncoderBlock):
+    """An EncoderBlock as in the paper of 2017.
+
+    Post-LN: the layer normalisation is applied to each sum, so no path through the
+    blocks is without one.
+    """
+
+    def forward(self, x, mask):
+        """Return the features of the source sentences after this block."""
+        # |x| = (batch_size, length, hidden_size)
+        # |mask| = (batch_size, 1, 1, length)
+        context = self.attention(x, self.attention.key_value(x), mask)
+        x = self.attention_norm(x + self.dropout(context))
+        x = self.ffn_norm(x + self.dropout(self.ffn(x)))
+        # |x| = (batch_size, length, hidden_size)
+        return x
+
+
+class PostDecoderBlock(DecoderBlock):
+    """A DecoderBlock with Post-LN."""
+
+    def forward(self, x, memory, mask):
+        """Return the features of the target sentences after this block."""
+        # |x| = (batch_size, length, hidden_size)
+        # |memory| = (batch_size, memory_length, hidden_size)
+        # |mask| = (batch_size, 1, 1, memory_length)
+        context = self.attention(x, self.attention.key_value(x), is_causal=True)
+        x = self.attention_norm(x + self.dropout(context))
+        keys_values = self.memory_attention.key_value(memory)
+        context = self.memory_attention(x, keys_values, mask)
+        x = self.memory_norm(x + self.dropout(context))
+        x = self.ffn_norm(x + self.dropout(self.ffn(x)))
+        # |x| = (batch_size, length, hidden_size)
+        return x
+
+    def step(self, x, cache, mask):
+        """Compute what forward() computes, for the next position only.
+
+        Arguments:
+            x, cache, mask: as in DecoderBlock.step().
+        """
+        # |x| = (n_sentences, n_hypotheses, hidden_size)
+        # |mask| = (n_sentences, 1, 1, memory_length)
+        z = x.flatten(0, 1).unsqueeze(1)
+        # |z| = (n_sentences * n_hypotheses, 1, hidden_size)
+        keys_values = cache.add(self.attention.key_value(z))
+        x = self.attention_norm(x + self.attention(z, keys_values).view(x.shape))
+        x = self.memory_norm(x + self.memory_attention(x, cache.memory, mask))
+        x = self.ffn_norm(x + self.ffn(x))
         # |x| = (n_sentences, n_hypotheses, hidden_size)
         return x
 
@@ -267,6 +327,8 @@ class PositionalEncoding(nn.Module):
 class Transformer(nn.Module):
     """Encoder and decoder of Pre-LN blocks, each with a final layer normalisation.
 
+    Or of Post-LN blocks, whose last step is a layer normalisation already.
+
     Arguments:
         x_vocab_size, y_vocab_size: the vocabulary sizes of source and target language.
         hidden_size: the size of a token's features.
@@ -279,6 +341,9 @@ class Transformer(nn.Module):
         is_joint: whether both languages have one vocabulary, and so one embedding.
         is_tied: whether the generator shares its weights with the decoder's embedding
             (Press and Wolf 2017).
+        norm: 'pre' for Pre-LN blocks, 'post' for Post-LN blocks.
+        activation: as in FeedForward.
+        has_bias: whether the logits of the generator have a bias.
     """
 
     def __init__(
@@ -294,20 +359,27 @@ class Transformer(nn.Module):
         pad_id,
         is_joint,
         is_tied,
+        norm='pre',
+        activation='relu',
+        has_bias=False,
     ):
         super().__init__()
-        sizes = (hidden_size, n_heads, ffn_size, dropout_p, attention)
+        sizes = (hidden_size, n_heads, ffn_size, dropout_p, attention, activation)
+        encoder_block, decoder_block, last_norm = {
+            'pre': (EncoderBlock, DecoderBlock, nn.LayerNorm),
+            'post': (PostEncoderBlock, PostDecoderBlock, nn.Identity),
+        }[norm]
         self.x_embedding = nn.Embedding(x_vocab_size, hidden_size, padding_idx=pad_id)
         self.y_embedding = self.x_embedding
         if not is_joint:
             self.y_embedding = nn.Embedding(y_vocab_size, hidden_size, pad_id)
         self.positions = PositionalEncoding(hidden_size)
         self.dropout = nn.Dropout(dropout_p)
-        self.encoder = nn.ModuleList(EncoderBlock(*sizes) for _ in range(n_layers))
-        self.encoder_norm = nn.LayerNorm(hidden_size)
-        self.decoder = nn.ModuleList(DecoderBlock(*sizes) for _ in range(n_layers))
-        self.decoder_norm = nn.LayerNorm(hidden_size)
-        self.generator = nn.Linear(hidden_size, y_vocab_size, bias=False)
+        self.encoder = nn.ModuleList(encoder_block(*sizes) for _ in range(n_layers))
+        self.encoder_norm = last_norm(hidden_size)
+        self.decoder = nn.ModuleList(decoder_block(*sizes) for _ in range(n_layers))
+        self.decoder_norm = last_norm(hidden_size)
+        self.generator = nn.Linear(hidden_size, y_vocab_size, bias=has_bias)
         self._initialize(is_tied)
 
     def _initialize(self, is_tied):
@@ -480,6 +552,10 @@ def get_model(config, x_vocab_size, y_vocab_size):
         pad_id=0,
         is_joint=config['joint'],
         is_tied=config['tied'],
+        # What older checkpoints do not have.
+        norm=config.get('norm', 'pre'),
+        activation=config.get('activation', 'relu'),
+        has_bias=config.get('logits_bias', False),
     )
 
 

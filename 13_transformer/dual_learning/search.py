@@ -29,30 +29,35 @@ def get_length_penalty(length, alpha):
     return ((5 + length) / 6) ** alpha
 
 
-def get_limits(x, lengths, max_length):
+def get_limits(x, lengths, max_length, max_ratio, max_extra):
     """Return the largest number of tokens of each translation, EOS included.
 
-    It is twice the length of the source sentence plus 10, and at most max_length. The
-    tighter the limit, the sooner a search knows that no open hypothesis can win.
+    It is max_ratio times the length of the source sentence plus max_extra, and at most
+    max_length. The tighter the limit, the sooner a search knows that no open hypothesis
+    can win; a translation that needs more tokens can not be found.
     """
-    return (2 * lengths + 10).clamp(max=max_length).to(x.device)
+    limits = max_ratio * lengths + max_extra
+    return limits.long().clamp(max=max_length).to(x.device)
 
 
 @torch.inference_mode()
-def greedy_search(network, x, lengths, bos_id, eos_id, max_length):
+def greedy_search(
+    network, x, lengths, bos_id, eos_id, max_length, max_ratio=2.0, max_extra=10
+):
     """Take the most probable token at each step, until all sentences have ended.
 
     Arguments:
         x: a long tensor of shape (batch_size, length), the source sentences.
         lengths: a long tensor of shape (batch_size,), on the CPU.
         bos_id, eos_id: the tokens that begin and end a sentence.
-        max_length: the largest number of tokens, EOS included; see get_limits().
+        max_length, max_ratio, max_extra: of the largest number of tokens, EOS included;
+            see get_limits().
 
     Returns:
         A long tensor of shape (batch_size, max_length): the translations, filled up
         with eos_id.
     """
-    limits = get_limits(x, lengths, max_length)
+    limits = get_limits(x, lengths, max_length, max_ratio, max_extra)
     result = torch.full((len(x), max_length), eos_id, device=x.device)
     state = network.start(x, lengths)
     sentences = torch.arange(len(x), device=x.device)
@@ -196,6 +201,8 @@ def beam_search(
     n_best=1,
     alpha=1.0,
     topk=torch.topk,
+    max_ratio=2.0,
+    max_extra=10,
 ):
     """Search for the translations with the highest scores.
 
@@ -208,6 +215,7 @@ def beam_search(
         n_best: how many translations of each sentence, at most beam_size.
         alpha: of the length penalty; larger favours longer translations.
         topk: torch.topk, or a function that returns the same.
+        max_ratio, max_extra: as in greedy_search().
 
     Returns:
         scores: a float tensor of shape (batch_size, n_best), in descending order; minus
@@ -215,7 +223,7 @@ def beam_search(
         tokens: a long tensor of shape (batch_size, n_best, max_length): the
             translations, filled up with eos_id.
     """
-    limits = get_limits(x, lengths, max_length)
+    limits = get_limits(x, lengths, max_length, max_ratio, max_extra)
     state = network.start(x, lengths)
     beam = Beam(limits, beam_size, n_best, max_length, alpha, bos_id, eos_id, topk)
     for _ in range(max_length):

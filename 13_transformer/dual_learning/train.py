@@ -31,7 +31,9 @@ from guards import (
 from utils import get_device, set_seed, to_tensor
 
 CHAPTER = '13_transformer/dual_learning'
+# What a checkpoint of 13 says of its network; older ones do not say the last three.
 SIZES = 'hidden_size', 'n_heads', 'ffn_size', 'n_layers', 'tied', 'joint'
+DEFAULTS = {'norm': 'pre', 'activation': 'relu', 'logits_bias': False}
 
 
 def define_argparser():
@@ -136,6 +138,10 @@ def add_model_options(parser):
     option('--dropout_p', type=p, default=0.1, help=p_help)
     kinds, kinds_help = ['plain', 'sdpa'], "the formula, or torch's fused function"
     option('--attention', choices=kinds, default='sdpa', help=kinds_help)
+    norm_help = 'layer normalisation before each sublayer, or after it'
+    option('--norm', choices=['pre', 'post'], default='pre', help=norm_help)
+    functions, functions_help = ['relu', 'gelu', 'silu'], 'in a feed-forward network'
+    option('--activation', choices=functions, default='relu', help=functions_help)
     is_optional = argparse.BooleanOptionalAction
     tied = 'the generator shares its weights with the decoder embedding'
     option('--tied', action=is_optional, default=True, help=tied)
@@ -200,14 +206,15 @@ def make_pair(config, subwords):
     states = []
     for fn in config.init_fn or ():
         found = load_checkpoint(fn, '13_transformer')
-        sizes = {name: found['config'][name] for name in SIZES}
+        sizes = DEFAULTS | found['config']
+        sizes = {name: sizes[name] for name in (*SIZES, *DEFAULTS)}
         found_lang = found['config']['lang']
         if found_lang != lang:
             raise InputError(f'{fn}: expected {lang}, found a model of {found_lang}')
         sides = found['x_subwords'], found['y_subwords']
         if [side.numpy().tobytes() for side in sides] != protos:
             raise InputError(f'{fn}: expected the subwords of the language models')
-        if states and sizes != {name: getattr(config, name) for name in SIZES}:
+        if states and sizes != {name: getattr(config, name) for name in sizes}:
             raise InputError(f'{fn}: expected a network as in {config.init_fn[0]}')
         vars(config).update(sizes)
         states.append(found['model'])

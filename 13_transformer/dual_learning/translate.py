@@ -44,15 +44,19 @@ def define_argparser():
     option('--n_best', type=limit, default=1, help='translations of a sentence')
     alpha, alpha_help = number(float, 0.0, 10.0), 'larger favours longer translations'
     option('--length_penalty', type=alpha, default=1.0, help=alpha_help)
-    max_length = 'largest number of subwords of a sentence and of its translation; the '
-    max_length += 'translation also has at most twice as many as the sentence, plus 10'
+    max_length = 'largest number of subwords of a sentence and of its translation'
     option('--max_length', type=number(int, 2), default=150, help=max_length)
+    ratio = 'a translation has at most this many subwords for each one of the sentence,'
+    option('--max_ratio', type=number(float, 0.0, 1e3), default=2.0, help=ratio)
+    option('--max_extra', type=number(int, 2), default=10, help='and this many more')
     option('--batch_size', type=limit, default=64, help='sentences a batch')
     option('--ref_fn', help='reference translations, to score against')
     option('--lowercase', action='store_true', help='score without regard to case')
     option('--attention_fn', help='PNG of the attention of the first translation')
     is_optional = argparse.BooleanOptionalAction
     option('--fast', action=is_optional, default=True, help='the pieces of fast.py')
+    int8_help = 'multiply matrices of 8-bit integers, on the CPU only'
+    option('--int8', action='store_true', help=int8_help)
     add_encoding(p)
     return p
 
@@ -67,12 +71,13 @@ class Translator:
         fns: the checkpoints.
         device: the device to compute on.
         is_fast: whether to use the faster pieces of fast.py.
+        is_int8: whether linear layers multiply integers of 8 bits.
 
     Raises:
         InputError: the models have different subwords.
     """
 
-    def __init__(self, fns, device, is_fast=True):
+    def __init__(self, fns, device, is_fast=True, is_int8=False):
         import torch
         from sentencepiece import SentencePieceProcessor
 
@@ -89,6 +94,9 @@ class Translator:
         self.x_subwords, self.y_subwords = (
             SentencePieceProcessor(model_proto=proto) for proto in protos[0]
         )
+        # The networks that import_marian.py imports read EOS after each sentence.
+        has_eos = checkpoints[0]['config'].get('source_eos', False)
+        self.x_end = [self.x_subwords.eos_id()] if has_eos else []
         self.models = []
         for checkpoint in checkpoints:
             vocab_sizes = len(self.x_subwords), len(self.y_subwords)
@@ -100,6 +108,8 @@ class Translator:
         if is_fast:
             fast.speed_up(*self.models)
             self.topk, self.translate_batches = fast.topk, fast.translate_batches
+        if is_int8:
+            fast.quantize(*self.models)
 
     def start(self, x, lengths):
         """Encode source sentences; return the States of the models before a step."""
@@ -124,7 +134,7 @@ class Translator:
 
         Arguments:
             ids: the subword ids of each sentence, as lists.
-            config: the options beam_size, n_best, length_penalty and max_length.
+            config: the options of the search, from beam_size to max_extra.
 
         Returns:
             A list for each sentence: (score, ids) of each translation. Greedy search
@@ -141,11 +151,12 @@ class Translator:
         lengths = torch.tensor([len(i) for i in ids])
         # |lengths| = (batch_size,)
         task = self, x, lengths, BOS_ID, EOS_ID, config.max_length
+        limits = {'max_ratio': config.max_ratio, 'max_extra': config.max_extra}
         if config.beam_size == 1:
-            tokens = greedy_search(*task)
+            tokens = greedy_search(*task, **limits)
             return [[(None, y[: y.index(EOS_ID)])] for y in tokens.tolist()]
         options = config.beam_size, config.n_best, config.length_penalty, self.topk
-        scores, tokens = beam_search(*task, *options)
+        scores, tokens = beam_search(*task, *options, **limits)
         return [
             [
                 (score, y[: y.index(EOS_ID)])
@@ -162,7 +173,7 @@ class Translator:
             if len(i) > max_length:
                 cut = f'only the first --max_length {max_length} are read'
                 log(f'{line[:20]!r}...: {len(i)} subwords, {cut}')
-        return [i[:max_length] for i in ids]
+        return [i and i[:max_length] + self.x_end for i in ids]
 
     def decode(self, y):
         """Return the text of a translation, on one line whatever its bytes are."""
@@ -322,7 +333,10 @@ def main(config):
     """Translate, print, score and draw."""
     if config.n_best > config.beam_size:
         raise InputError(f'--n_best {config.n_best}: expected at most the --beam_size')
-    translator = Translator(config.model_fn, get_device(config.gpu_id), config.fast)
+    device = get_device(config.gpu_id)
+    if config.int8 and device.type != 'cpu':
+        raise InputError('--int8: works on the CPU only, with --gpu_id -1')
+    translator = Translator(config.model_fn, device, config.fast, config.int8)
     is_typed = sys.stdin.isatty()
     if is_typed:
         log('type one sentence a line; Ctrl-D ends the input')
