@@ -153,6 +153,28 @@ def make_network(model, options):
     return network.eval()
 
 
+def get_own_subwords(subwords):
+    """Return the bytes of a SentencePiece model, without pieces of the other language.
+
+    import_marian.py has added them, so that ids are numbers of pieces. In transformers,
+    ids are those of vocab.json.
+    """
+    from sentencepiece.sentencepiece_model_pb2 import ModelProto
+
+    from data_loader import EOS_ID
+
+    proto = ModelProto.FromString(subwords.serialized_model_proto())
+    own = [
+        piece
+        for i, piece in enumerate(proto.pieces)
+        if i <= EOS_ID or piece.type not in (piece.CONTROL, piece.UNUSED)
+    ]
+    del proto.pieces[:]
+    proto.pieces.extend(own)
+    proto.trainer_spec.vocab_size = len(own)
+    return proto.SerializeToString()
+
+
 def write_transformers(translator, options, out_dir):
     """Write a folder for transformers.
 
@@ -171,7 +193,7 @@ def write_transformers(translator, options, out_dir):
         write_json(out_dir / f'{name}.json', rows)
     sides = {'source': translator.x_subwords, 'target': translator.y_subwords}
     for side, subwords in sides.items():
-        write_file(out_dir / f'{side}.spm', subwords.serialized_model_proto())
+        write_file(out_dir / f'{side}.spm', get_own_subwords(subwords))
     tokenizer = {
         'tokenizer_class': 'MarianTokenizer',
         'separate_vocabs': not options['joint'],
