@@ -141,14 +141,14 @@ def main(config):
     device = get_device(config.gpu_id)
 
     # Data: in the language and the subwords of the pretrained network
-    checkpoint = load_pretrained(config.pretrained_fn)
-    config = argparse.Namespace(**checkpoint['config'] | vars(config))
-    subwords = get_subwords(checkpoint)
+    pretrained = load_pretrained(config.pretrained_fn)
+    config = argparse.Namespace(**pretrained['config'] | vars(config))
+    subwords = get_subwords(pretrained)
     train_loader, valid_loader = get_loaders(config, subwords)
     log(f'{len(train_loader.dataset)} pairs to train on')
 
     # Model, criterion and optimizer
-    model = get_network(checkpoint, vars(config)).to(device)
+    model = get_network(pretrained, vars(config)).to(device)
     metric = get_metric(config.metric, subwords[1])
     crit = RiskLoss(vars(config))
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
@@ -156,7 +156,8 @@ def main(config):
     scheduler = get_scheduler(optimizer, n_steps, config.warmup_ratio)
 
     # Trainer: the checkpoint remains one of the chapter that it comes from
-    checkpoint |= {'config': vars(config)}
+    names = 'chapter', 'x_subwords', 'y_subwords'
+    checkpoint = {'config': vars(config)} | {name: pretrained[name] for name in names}
     trainer = Trainer(model, metric, crit, optimizer, scheduler, checkpoint)
     state = load_last(config, checkpoint['chapter']) if config.resume else None
     if state:
