@@ -137,7 +137,7 @@ CHAPTERS = [
         '12_seq2seq/minimum_risk',
         (
             *('train.py', '--n_epochs', '2', '--train_fn', 'sample/test'),
-            *('--valid_fn', 'sample/test', '--n_train', '48', '--max_length', '15'),
+            *('--n_batches', '1', '--batch_size', '16', '--n_samples', '2'),
         ),
         ('translate.py', '--max_length', '3'),
         format='12_seq2seq',

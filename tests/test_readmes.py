@@ -45,7 +45,7 @@ SHORTER = {
     '10_text_classification/lstm': {'train.py': 'train.py --n_epochs 1'},
     '12_seq2seq': {'train.py': 'train.py --n_epochs 1'},
     '12_seq2seq/attention': {'train.py': 'train.py --n_epochs 1'},
-    '12_seq2seq/minimum_risk': {'train.py': 'train.py --n_epochs 1 --n_train 32'},
+    '12_seq2seq/minimum_risk': {'train.py': 'train.py --n_epochs 1 --n_batches 1'},
     '13_transformer': {'train.py': 'train.py --n_epochs 1'},
 }
 IS_LONG = os.environ.get('TEST_LONG') == '1'

@@ -56,8 +56,8 @@ CHAPTERS = {
         *('--iteration_per_update', '4'),
     ),
     '12_seq2seq/minimum_risk': (
-        *('--lr', '0.02', '--iteration_per_update', '4'),
-        *('--n_samples', '2', '--likelihood_weight', '0.5'),
+        *('--lr', '0.2', '--iteration_per_update', '4', '--max_length', '12'),
+        *('--n_samples', '2', '--likelihood_weight', '1'),
     ),
     '13_transformer': (
         *('--hidden_size', '8', '--n_heads', '2', '--ffn_size', '8', '--lr', '0.02'),

@@ -162,13 +162,16 @@ class BucketSampler:
         is_train: whether the batches are made anew and shuffled every epoch. Pairs that
             the processes can't share equally are left out then.
         seed: of the shuffling, the same in all processes.
+        n_batches: how many of the shuffled batches an epoch has; 0: all.
     """
 
-    def __init__(self, dataset, batch_size, batch_tokens, is_train, seed=0):
+    def __init__(
+        self, dataset, batch_size, batch_tokens, is_train, seed=0, n_batches=0
+    ):
         self.x_lengths = torch.tensor([len(ids) for ids in dataset.x])
         self.y_lengths = torch.tensor([len(ids) for ids in dataset.y]) - 1
         self.batch_size, self.batch_tokens = batch_size, batch_tokens
-        self.is_train, self.seed = is_train, seed
+        self.is_train, self.seed, self.n_batches = is_train, seed, n_batches
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
@@ -177,6 +180,7 @@ class BucketSampler:
         self.batches = self._make_batches(generator)
         if self.is_train:
             order = torch.randperm(len(self.batches), generator=generator).tolist()
+            order = order[: self.n_batches or None]
             self.batches = [self.batches[i] for i in order]
 
     def __len__(self):
@@ -230,9 +234,8 @@ def cut_by_size(indices, lengths, batch_size, batch_tokens):
 def get_loader(x_ids, y_ids, config, is_train):
     """Return a DataLoader of batches as collate() makes them, bucketed by length."""
     dataset = PairDataset(x_ids, y_ids)
-    sampler = BucketSampler(
-        dataset, config.batch_size, config.batch_tokens, is_train, config.seed
-    )
+    limits = config.batch_size, config.batch_tokens
+    sampler = BucketSampler(dataset, *limits, is_train, config.seed, config.n_batches)
     # A generator of its own, so that the loader takes no random numbers from dropout.
     generator = torch.Generator()
     return DataLoader(
@@ -274,8 +277,7 @@ def get_loaders(config, subwords):
     """Return the DataLoaders for training and validation.
 
     Arguments:
-        config: the options; lang is that of the pretrained network. With n_train, some
-            of the training pairs are drawn by the seed.
+        config: the options; lang is that of the pretrained network.
         subwords: the SentencePieceProcessors of the two languages.
 
     Raises:
@@ -284,10 +286,6 @@ def get_loaders(config, subwords):
     loaders = []
     for prefix, is_train in ((config.train_fn, True), (config.valid_fn, False)):
         pairs = read_pairs(prefix, config.lang, config.encoding, config.drop_odd)
-        ids = list(zip(*encode_pairs(prefix, pairs, subwords, config), strict=True))
-        if is_train and config.n_train > 0:
-            generator = torch.Generator().manual_seed(config.seed)
-            order = torch.randperm(len(ids), generator=generator)
-            ids = [ids[i] for i in order[: config.n_train].tolist()]
-        loaders.append(get_loader(*zip(*ids, strict=True), config, is_train))
+        ids = encode_pairs(prefix, pairs, subwords, config)
+        loaders.append(get_loader(*ids, config, is_train))
     return loaders

@@ -66,7 +66,7 @@ class Gleu:
             n_in_reference = match.sum(dim=-1)
             n_before = repeat.tril(-1).sum(dim=-1)
             n_matches += (n_before < n_in_reference).sum(dim=-1)
-            # Two n-grams are the same if their first n - 1 tokens are, and the last.
+            # n + 1 tokens are the same if the first n are, and the last one.
             match = match[..., :-1, :-1] & is_match[..., n:, n:]
             repeat = repeat[..., :-1, :-1] & is_repeat[..., n:, n:]
         return n_matches

@@ -40,8 +40,8 @@ def add_data_options(parser):
     prefix_help = 'prefix of the two training files: D/train for D/train.ko, ...'
     option('--train_fn', default='sample/train', help=prefix_help)
     option('--valid_fn', default='sample/valid', help='of the validation files')
-    n_train = 'pairs to train on, drawn by the seed; 0: all'
-    option('--n_train', type=number(int, 0), default=1000, help=n_train)
+    n_batches = 'batches of an epoch, other ones in each; 0: all'
+    option('--n_batches', type=number(int, 0), default=16, help=n_batches)
     length_help = 'pairs with a longer sentence, in subwords, are left out'
     option('--max_length', type=number(int, 3), default=100, help=length_help)
     option('--cache_dir', default='cache', help='folder for encoded sentences')
@@ -54,7 +54,7 @@ def add_training_options(parser):
     """Add the options that say how to train."""
     option = parser.add_argument_group('training').add_argument
     option('--seed', type=number(int, 0), default=0, help='of the random numbers')
-    option('--n_epochs', type=number(int, 1), default=3, help='passes over the data')
+    option('--n_epochs', type=number(int, 1), default=3, help='each is validated')
     size_help = 'largest number of pairs of a batch, of each process'
     option('--batch_size', type=number(int, 1), default=64, help=size_help)
     option('--lr', type=number(float, 0.0), default=1e-4, help='highest learning rate')
@@ -141,14 +141,14 @@ def main(config):
     device = get_device(config.gpu_id)
 
     # Data: in the language and the subwords of the pretrained network
-    checkpoint = load_pretrained(config.pretrained_fn)
-    config = argparse.Namespace(**checkpoint['config'] | vars(config))
-    subwords = get_subwords(checkpoint)
+    pretrained = load_pretrained(config.pretrained_fn)
+    config = argparse.Namespace(**pretrained['config'] | vars(config))
+    subwords = get_subwords(pretrained)
     train_loader, valid_loader = get_loaders(config, subwords)
     log(f'{len(train_loader.dataset)} pairs to train on')
 
     # Model, criterion and optimizer
-    model = get_network(checkpoint, vars(config)).to(device)
+    model = get_network(pretrained, vars(config)).to(device)
     metric = get_metric(config.metric, subwords[1])
     crit = RiskLoss(vars(config))
     optimizer = get_optimizer(model, config.lr, config.weight_decay)
@@ -156,7 +156,8 @@ def main(config):
     scheduler = get_scheduler(optimizer, n_steps, config.warmup_ratio)
 
     # Trainer: the checkpoint remains one of the chapter that it comes from
-    checkpoint |= {'config': vars(config)}
+    names = 'chapter', 'x_subwords', 'y_subwords'
+    checkpoint = {'config': vars(config)} | {name: pretrained[name] for name in names}
     trainer = Trainer(model, metric, crit, optimizer, scheduler, checkpoint)
     state = load_last(config, checkpoint['chapter']) if config.resume else None
     if state:
