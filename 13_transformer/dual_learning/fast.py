@@ -75,8 +75,57 @@ class Transformer(model.Transformer):
     def start(self, x, lengths):
         """Encode source sentences; return the State before the first step."""
         state = super().start(x, lengths)
-        state.caches = [BlockCache(cache.memory) for cache in state.caches]
+        n_heads = self.decoder[0].attention.n_heads
+        state.caches = [BlockCache(cache.memory, n_heads) for cache in state.caches]
         return state
+
+
+class MultiHeadAttention(model.MultiHeadAttention):
+    """The same formula as other products, for the few queries of a step.
+
+    torch's fused function is made for many queries. A step has one for each hypothesis.
+    """
+
+    def forward(self, x, keys_values, mask=None, is_causal=False):
+        """Return a context vector for each position of x.
+
+        Arguments:
+            x, mask, is_causal: as in model.py.
+            keys_values: as in model.py, or the memory of a BlockCache.
+        """
+        if keys_values.dim() == 4:
+            context = self._attend_to_memory(x, keys_values, mask)
+        elif x.size(1) == 1 and mask is None:
+            context = self._attend_alone(x, keys_values)
+        else:
+            return super().forward(x, keys_values, mask, is_causal)
+        return self.output(context)
+
+    def _attend_to_memory(self, x, memory, mask):
+        """Return the context vectors of all hypotheses, by products of batches."""
+        # |x| = (n_sentences, n_hypotheses, hidden_size)
+        # |memory| = (n_sentences, n_heads, memory_length, head_size * 2)
+        q = self.split_heads(self.query(x) / math.sqrt(memory.size(-1) // 2))
+        k, v = memory.flatten(0, 1).chunk(2, dim=-1)
+        scores = torch.bmm(q.flatten(0, 1), k.transpose(1, 2)).view(*q.shape[:3], -1)
+        # |scores| = (n_sentences, n_heads, n_hypotheses, memory_length)
+        weights = scores.masked_fill_(~mask, -torch.inf).softmax(dim=-1)
+        context = torch.bmm(weights.flatten(0, 1), v).view_as(q)
+        # |context| = (n_sentences, n_heads, n_hypotheses, head_size)
+        return context.transpose(1, 2).flatten(2)
+
+    def _attend_alone(self, x, keys_values):
+        """Return the context vector of a single position, by products of features."""
+        # |x| = (n_rows, 1, hidden_size)
+        # |keys_values| = (n_rows, k_length, hidden_size * 2)
+        q = self.query(x).unflatten(-1, (self.n_heads, -1))
+        k, v = keys_values.unflatten(-1, (2, self.n_heads, -1)).unbind(2)
+        # |k| = (n_rows, k_length, n_heads, head_size)
+        scores = (q / math.sqrt(q.size(-1)) * k).sum(dim=-1, keepdim=True)
+        # |scores| = (n_rows, k_length, n_heads, 1)
+        context = (scores.softmax(dim=1) * v).sum(dim=1, keepdim=True)
+        # |context| = (n_rows, 1, n_heads, head_size)
+        return context.flatten(2)
 
 
 class BlockCache(model.BlockCache):
@@ -84,13 +133,22 @@ class BlockCache(model.BlockCache):
 
     torch.cat copies all positions at each step, and select() copies them once more into
     new memory. Here a position is written into its place, and select() copies into a
-    second buffer that is allocated already. Both grow by doubling.
+    second buffer that is allocated already. Both grow by doubling. The memory is
+    divided among the heads once, not at each step.
+
+    Arguments:
+        memory: the keys and values of the source sentences.
+        n_heads: the number of heads.
     """
 
-    def __init__(self, memory):
+    def __init__(self, memory, n_heads):
+        # |memory| = (n_sentences, memory_length, kv_size)
         super().__init__(memory)
+        memory = memory.unflatten(-1, (2, n_heads, -1)).permute(0, 3, 1, 2, 4)
+        # |memory| = (n_sentences, n_heads, memory_length, 2, head_size)
+        self.memory = memory.flatten(3)
         self.length = 0
-        self.buffer = self.spare = memory.new_empty(0, 0, memory.size(-1))
+        self.buffer = self.spare = self.keys_values[:0]
 
     def add(self, keys_values):
         """Append a position; return the keys and values of all positions so far."""
@@ -116,7 +174,7 @@ class BlockCache(model.BlockCache):
             self.memory = self.memory[sentences]
 
     def _grow(self, n_rows, max_length):
-        buffer = self.memory.new_empty(n_rows, max_length, self.memory.size(-1))
+        buffer = self.buffer.new_empty(n_rows, max_length, self.buffer.size(-1))
         buffer[: len(self.keys_values), : self.length] = self.keys_values
         self.buffer, self.spare = buffer, torch.empty_like(buffer)
 
