@@ -159,9 +159,8 @@ def main():
     p.add_argument('--pretrained_model_name')
     arguments = p.parse_args()
 
-    import train
-
     import data_loader
+    import train
 
     table = data_loader.read_table(arguments.reviews_fn).head(arguments.n_reviews)
     print(f'{torch.get_num_threads()} threads, {len(table)} reviews, reviews a second')
