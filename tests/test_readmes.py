@@ -27,6 +27,7 @@ BARS = {
     '12_seq2seq/attention': ('bleu', 50.0),
     '12_seq2seq/minimum_risk': ('bleu', 90.0),
     '13_transformer': ('bleu', 90.0),
+    '13_transformer/dual_learning': ('bleu', 50.0),
     'appendix_lda': ('coherence', 0.5),
     '09_word_embedding': ('questions_words_accuracy', 0.25),
     'appendix_word2vec': ('wordsim353_spearman', 0.1),
@@ -47,6 +48,10 @@ SHORTER = {
     '12_seq2seq/attention': {'train.py': 'train.py --n_epochs 1'},
     '12_seq2seq/minimum_risk': {'train.py': 'train.py --n_epochs 1 --n_batches 1'},
     '13_transformer': {'train.py': 'train.py --n_epochs 1'},
+    '13_transformer/dual_learning': {
+        'train.py': 'train.py --n_epochs 1',
+        'train_lm.py': 'train_lm.py --n_epochs 1',
+    },
 }
 IS_LONG = os.environ.get('TEST_LONG') == '1'
 

@@ -192,6 +192,7 @@ def exercise_translation(chapter, folder):
     figure_fn = str(folder / 'attention.png')
     if hasattr(chapter.model, 'MultiHeadAttention'):
         runs = [['--attention', 'plain', '--no-fast'], ['--attention', 'sdpa']]
+        runs += [['--norm', 'post']]
     else:
         runs = [['--no-fast'], ['--fast']] if hasattr(chapter, 'fast') else [[]]
     for options in runs:
@@ -222,11 +223,11 @@ def exercise_minimum_risk(chapter, folder):
     data = ['--train_fn', str(prefix), '--valid_fn', str(prefix)]
     data += ['--cache_dir', str(folder), '--pretrained_fn', str(folder / 'begin.pth')]
     runs = [
-        ('12_seq2seq', 'sdpa', ['--metric', 'chrf', '--method', 'reinforce']),
-        ('13_transformer', 'plain', ['--include_reference']),
+        ('12_seq2seq', {}, ['--metric', 'chrf', '--method', 'reinforce']),
+        ('13_transformer', {'attention': 'plain'}, ['--include_reference']),
+        ('13_transformer', {'norm': 'post'}, []),
     ]
-    for name, attention, options in runs:
-        extra = {'attention': attention} if name == '13_transformer' else {}
+    for name, extra, options in runs:
         make_translator(folder / 'begin.pth', name, prefix, 300, **extra)
         run_main(chapter.train, folder, *data, *options)
         figure_fn = str(folder / 'attention.png')
@@ -248,7 +249,8 @@ def exercise_dual_learning(chapter, folder):
     data = ['--train_fn', str(prefix), '--valid_fn', str(prefix)]
     data += ['--cache_dir', str(folder), '--n_epochs', '1', '--n_layers', '1']
     lm_fns = [str(folder / f'lm.{lang}.pth') for lang in ('ko', 'en')]
-    for options in (['--attention', 'plain', '--no-fast'], ['--attention', 'sdpa']):
+    plain = ['--attention', 'plain', '--no-fast', '--norm', 'post']
+    for options in (plain, ['--attention', 'sdpa']):
         for lang, lm_fn in zip(('ko', 'en'), lm_fns, strict=True):
             lm = ['--lang', lang, '--vocab_size', '300', '--model_fn', lm_fn]
             run_main(chapter.train_lm, folder, *data, *options, *lm)

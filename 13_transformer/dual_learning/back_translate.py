@@ -33,7 +33,6 @@ from guards import (
     run,
     save_checkpoint,
 )
-from search import add_gumbel_noise
 from translate import Translator, translate, translate_batches
 from utils import batched, get_device
 
@@ -83,6 +82,8 @@ class Sampler(Translator):
 
     def step(self, y, state):
         """Return the logits of the next token, with noise."""
+        from search import add_gumbel_noise
+
         return add_gumbel_noise(super().step(y, state), self.generator)
 
 

@@ -36,6 +36,8 @@ from shape_comments import ShapeChecks, load_checked_chapter  # noqa: E402
 DIGITS = ['--dataset', 'digits']
 TEXT = ['--test_fn', 'sample/test.tsv', '--figure_fn', '{folder}/words.png']
 TRANSLATE = [['train', '--no-fast'], ['translate']]
+PLAIN = ['--no-fast', '--attention', 'plain']
+LANGUAGE_MODELS = ['{folder}/lm.ko.pth', '{folder}/lm.en.pth']
 PROGRAMS = {
     '01_linear_regression': [['train'], ['main'], ['predict', '--x', '4.5']],
     '02_mnist_tutorial': [['train', *DIGITS], ['predict']],
@@ -66,7 +68,13 @@ PROGRAMS = {
         ['train', '--pretrained_fn', '{folder}/pretrained.pth'],
         ['translate'],
     ],
-    '13_transformer': [['train', '--no-fast', '--attention', 'plain'], ['translate']],
+    '13_transformer': [['train', *PLAIN], ['translate']],
+    '13_transformer/dual_learning': [
+        ['train_lm', *PLAIN, '--lang', 'ko', '--model_fn', LANGUAGE_MODELS[0]],
+        ['train_lm', *PLAIN, '--lang', 'en', '--model_fn', LANGUAGE_MODELS[1]],
+        ['train', *PLAIN, '--lm_fn', *LANGUAGE_MODELS],
+        ['translate'],
+    ],
     'appendix_lda': [['train']],
     'appendix_word2vec': [
         ['train', '--no-fast'],
