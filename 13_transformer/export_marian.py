@@ -340,9 +340,7 @@ def compare_ctranslate2(translator, options, out_dir):
     with torch.inference_mode():
         logits = model(x_ids, torch.full((len(x),), x_ids.size(1)), y)
     targets = torch.cat([y[:, 1:], end], dim=1)
-    # |targets| = (4, 20)
     ours = logits.log_softmax(dim=-1).gather(2, targets.unsqueeze(2)).squeeze(2)
-    # |ours| = (4, 20)
     x_tokens = [
         [translator.x_subwords.id_to_piece(i) for i in row] for row in x.tolist()
     ]

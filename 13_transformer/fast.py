@@ -104,7 +104,7 @@ class MultiHeadAttention(model.MultiHeadAttention):
     def _attend_to_memory(self, x, memory, mask):
         """Return the context vectors of all hypotheses, by products of batches."""
         # |x| = (n_sentences, n_hypotheses, hidden_size)
-        # |memory| = (n_sentences, n_heads, memory_length, head_size * 2)
+        # |memory| = (n_sentences, n_heads, memory_length, pair_size)
         q = self.split_heads(self.query(x) / math.sqrt(memory.size(-1) // 2))
         k, v = memory.flatten(0, 1).chunk(2, dim=-1)
         scores = torch.bmm(q.flatten(0, 1), k.transpose(1, 2)).view(*q.shape[:3], -1)

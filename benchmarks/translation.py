@@ -29,9 +29,12 @@ translate: sentences a second, in batches of 64, beside
   trained (it is Post-LN, so our weights don't fit), but each of its translations is
   made to end where ours of the same sentence does.
 - joey: Joey NMT with our weights and its own search, if it is installed.
+- int8: ours with --int8.
+- ctranslate2, in float32 and in int8: our weights, as export_marian.py writes them, if
+  it is installed. It has as many threads as torch, and its own penalty: length ** 1.
 
-Ours is from text to text. The others decode no text. All but the first take
-the sentences in their order, 64 at a time; marian also in our order, by length.
+Ours, int8 and ctranslate2 are from text to text, by length. The others decode no text,
+and take the sentences in their order, 64 at a time; marian also in our order.
 All take turns, and the medians of the speeds and of the ratios are printed.
 
 tricks: each piece of fast.py alone, and all together, beside the plain pieces: target
@@ -56,8 +59,11 @@ sys.path.insert(0, str(ROOT / 'tests'))
 from chapters import importable, load_chapter  # noqa: E402
 
 HAS_JOEY = importlib.util.find_spec('joeynmt') is not None
-RIVALS = ['uncached', 'plain', 'marian', 'marian, by length', 'joey']
+HAS_CTRANSLATE2 = importlib.util.find_spec('ctranslate2') is not None
+RIVALS = ['uncached', 'plain', 'marian', 'marian, by length', 'joey', 'int8']
+RIVALS += ['ctranslate2', 'ctranslate2, int8']
 PAD_ID, UNKNOWN_ID, BOS_ID, EOS_ID = range(4)
+N_THREADS = torch.get_num_threads()
 
 
 class TextbookTransformer(nn.Module):
@@ -173,6 +179,9 @@ class Ours:
 
 def use_pieces(chapter, names, model, crit=None):
     """Use some pieces of fast.py, and leave the others plain."""
+    if 'Transformer' in names:
+        # Its BlockCache keeps the memory as this attention reads it.
+        names = [*names, 'MultiHeadAttention']
     for part in model.modules():
         name = type(part).__name__
         if name in names:
@@ -413,6 +422,56 @@ class Marian:
         )
 
 
+class CTranslate2:
+    """Our weights in CTranslate2.
+
+    Arguments:
+        chapter: the loaded chapter.
+        translator: the Translator of chapter 13, with our weights.
+        options: the options of their training.
+        kind: float32 or int8.
+    """
+
+    def __init__(self, chapter, translator, options, kind):
+        import ctranslate2
+
+        self.subwords = translator.x_subwords, translator.y_subwords
+        with tempfile.TemporaryDirectory() as folder:
+            write = chapter.export_marian.write_ctranslate2
+            write(translator, options, Path(folder))
+            self.translator = ctranslate2.Translator(
+                folder, compute_type=kind, intra_threads=1, inter_threads=N_THREADS
+            )
+
+    def time(self, lines, config):
+        """Return the seconds from text to text, and the translations."""
+        start = time.perf_counter()
+        x_subwords, y_subwords = self.subwords
+        results = self.translator.translate_batch(
+            x_subwords.encode(lines, out_type=str),
+            beam_size=config.beam_size,
+            length_penalty=config.length_penalty,
+            max_batch_size=config.batch_size,
+            max_decoding_length=config.max_length,
+        )
+        ids = [y_subwords.piece_to_id(result.hypotheses[0]) for result in results]
+        texts = y_subwords.decode(ids)
+        return time.perf_counter() - start, texts
+
+
+def make_text_rivals(chapter, model_fn, translator, options, names):
+    """Return the rivals that go from text to text, a dict of functions."""
+    rivals = {}
+    if 'int8' in names:
+        device = torch.device('cpu')
+        ours = chapter.translate.Translator([model_fn], device, is_int8=True)
+        rivals['int8'] = lambda lines, config: time_text(chapter, ours, lines, config)
+    for name, kind in (('ctranslate2', 'float32'), ('ctranslate2, int8', 'int8')):
+        if HAS_CTRANSLATE2 and name in names:
+            rivals[name] = CTranslate2(chapter, translator, options, kind).time
+    return rivals
+
+
 def time_text(chapter, translator, lines, config):
     """Return the seconds from text to text, and the translations."""
     start = time.perf_counter()
@@ -510,8 +569,11 @@ def measure_translation(model_fn, arguments):
                 ['--beam_size', str(beam_size)]
             )
             time_text(chapter, translator, lines[:8], config)
-            rivals, rows = {}, []
+            rivals, text_rivals, rows = {}, {}, []
             if name == '13_transformer':
+                text_rivals = make_text_rivals(
+                    chapter, model_fn, translator, options, arguments.rivals
+                )
                 rivals = make_rivals(models[0], options, beam_size)
                 rivals = {key: rivals[key] for key in rivals if key in arguments.rivals}
             for _ in range(arguments.n_repeats):
@@ -525,6 +587,9 @@ def measure_translation(model_fn, arguments):
                     say_how_many_agree('uncached', same_texts, texts)
                     translator.models = models
                 row |= time_rivals(translator, rivals, lines, texts, config.batch_size)
+                for key, rival in text_rivals.items():
+                    row[key], same_texts = rival(lines, config)
+                    say_how_many_agree(key, same_texts, texts)
                 rows.append(row)
             found, expected = (
                 sum(map(len, translator.y_subwords.encode(each)))

@@ -12,7 +12,6 @@ from torch.nn.utils.rnn import pad_sequence
 NAME = '13_transformer'
 SAMPLE = ROOT / NAME / 'sample'
 BOS, EOS = torch.tensor([2]), torch.tensor([3])
-N_STEPS = 100
 KINDS = {
     'swish': {'activation': 'swish'},
     # What is left of the options, and the older file of weights.
@@ -309,7 +308,7 @@ NETWORKS = {
 }
 
 
-def teach(chapter, model, x_ids):
+def teach(chapter, model, x_ids, n_steps):
     """Teach a network to replace each of the first tokens of a sentence by another.
 
     Then all searches find the same, the clear winner; a random network has none.
@@ -317,7 +316,7 @@ def teach(chapter, model, x_ids):
     x_ids = [ids[: 3 + len(ids) % 5] for ids in x_ids if len(ids) > 7]
     optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     crit = torch.nn.CrossEntropyLoss(ignore_index=0)
-    for step in range(N_STEPS):
+    for step in range(n_steps):
         batch = [torch.tensor(x_ids[(64 * step + i) % len(x_ids)]) for i in range(64)]
         x, lengths, y = chapter.data_loader.collate(
             [(x, torch.cat([BOS, 4 + x % 20, EOS])) for x in batch]
@@ -328,8 +327,8 @@ def teach(chapter, model, x_ids):
         optimizer.step()
 
 
-def make_ours(chapter, folder, options):
-    """Write a random network of ours into a folder, and return the checkpoint."""
+def make_ours(chapter, folder, options, n_steps=0):
+    """Write a network of ours into a folder, and return the checkpoint."""
     sizes = '--hidden_size 16 --n_heads 2 --ffn_size 16 --n_layers 2 --vocab_size 900'
     parser = chapter.train.define_argparser()
     config = parser.parse_args([*sizes.split(), *options.split()])
@@ -337,7 +336,7 @@ def make_ours(chapter, folder, options):
     subwords = chapter.data_loader.make_subwords(config, *pairs)
     torch.manual_seed(1)
     model = chapter.model.get_model(vars(config), *map(len, subwords))
-    teach(chapter, model, subwords[0].encode(pairs[0]))
+    teach(chapter, model, subwords[0].encode(pairs[0]), n_steps)
     x_proto, y_proto = (
         chapter.utils.to_tensor(side.serialized_model_proto()) for side in subwords
     )
@@ -357,7 +356,7 @@ def ours(request, chapter, tmp_path_factory):
     """A checkpoint of train.py, as it seems, or of import_marian.py."""
     folder = tmp_path_factory.mktemp('exported')
     if request.param != 'marian':
-        return make_ours(chapter, folder, NETWORKS[request.param])
+        return make_ours(chapter, folder, NETWORKS[request.param], n_steps=100)
     make_marian(folder / 'marian')
     model_fn = folder / 'ours.pth'
     run_program(chapter.import_marian, folder / 'marian', '--model_fn', model_fn)

@@ -190,7 +190,8 @@ def exercise_translation(chapter, folder):
         train += ['--cache_dir', str(folder)]
     figure_fn = str(folder / 'attention.png')
     if hasattr(chapter.model, 'MultiHeadAttention'):
-        runs = [['--attention', 'plain', '--no-fast'], ['--attention', 'sdpa']]
+        runs = [['--norm', 'post', '--joint', '--vocab_size', '350']]
+        runs += [['--attention', 'plain', '--no-fast'], ['--attention', 'sdpa']]
     else:
         runs = [['--no-fast'], ['--fast']] if hasattr(chapter, 'fast') else [[]]
     for options in runs:
@@ -201,16 +202,29 @@ def exercise_translation(chapter, folder):
         ):
             searching = [option for option in options if option.endswith('fast')]
             run_main(chapter.translate, folder, '--attention_fn', figure_fn, *searching)
+        if '--norm' in options:
+            exercise_marian(chapter, folder)
     if not hasattr(chapter, 'fast'):
         return
     model_fn = folder / 'model.pth'
     translator = chapter.translate.Translator([model_fn], torch.device('cpu'))
     x, lengths = torch.tensor([[5, 6, 7], [8, 9, 0]]), torch.tensor([3, 2])
     chapter.search.greedy_search(translator, x, lengths, 2, 3, 9)
-    model = translator.models[0]
+    plain = chapter.translate.Translator([model_fn], torch.device('cpu'), is_fast=False)
+    model = plain.models[0]
     chapter.export.get_inputs(chapter.steps.Start(model), chapter.steps.Step(model), 2)
     # A vocabulary that is large enough for groups.
     chapter.fast.topk(torch.randn(2, 3, 1001), 5)
+
+
+def exercise_marian(chapter, folder):
+    """Export the network of a folder to Marian's format, and import it again."""
+    for module, *options in (
+        (chapter.export_marian, '--out_dir', folder / 'marian'),
+        (chapter.import_marian, folder / 'marian'),
+    ):
+        options += ['--model_fn', folder / 'model.pth']
+        module.main(module.define_argparser().parse_args(list(map(str, options))))
 
 
 # For each chapter with shape comments, a function that runs all the code they stand in,
