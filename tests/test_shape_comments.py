@@ -220,9 +220,9 @@ def exercise_translation(chapter, folder):
 
 def exercise_minimum_risk(chapter, folder):
     prefix = folder / 'pairs'
-    # The same sentence in all lines: a greedy search ends for all of them at once.
-    for lang, line in (('ko', '나는 물을 마신다\n'), ('en', 'I drink some water\n')):
-        prefix.with_suffix(f'.{lang}').write_text(line * 4, encoding='utf-8')
+    for lang, words in (('ko', '나는 물을 마신다'), ('en', 'I drink some water')):
+        lines = [' '.join(words.split()[:n]) + '\n' for n in (2, 3, 4)]
+        prefix.with_suffix(f'.{lang}').write_text(''.join(lines), encoding='utf-8')
     data = ['--train_fn', str(prefix), '--valid_fn', str(prefix)]
     data += ['--cache_dir', str(folder), '--pretrained_fn', str(folder / 'begin.pth')]
     runs = [

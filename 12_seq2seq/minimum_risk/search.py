@@ -64,13 +64,14 @@ def greedy_search(
     sentences = torch.arange(len(x), device=x.device)
     y = torch.full((len(x), 1), bos_id, device=x.device)
     for t in range(max_length - 1):
+        n_open = len(sentences)
         logits = network.step(y, state)
         # |logits| = (n_open, 1, vocab_size)
         y = logits.max(dim=-1).indices
         # |y| = (n_open, 1)
-        result[sentences, t] = y.squeeze(1)
+        result[sentences, t] = y.view(n_open)
         # A sentence that has ended leaves the batch.
-        is_open = (y.squeeze(1) != eos_id) & (t + 2 < limits[sentences])
+        is_open = (y.view(n_open) != eos_id) & (t + 2 < limits[sentences])
         # |is_open| = (n_open,)
         if not is_open.any():
             break
@@ -117,16 +118,21 @@ def sample(
     y = torch.full((len(x), n_samples), bos_id, device=x.device)
     has_ended = torch.zeros_like(y, dtype=torch.bool)
     for t in range(max_length - 1):
-        y = draw(network.step(y, state)).masked_fill(has_ended, eos_id)
+        n_open = len(sentences)
+        logits = network.step(y, state)
+        # |logits| = (n_open, n_samples, vocab_size)
+        y = draw(logits).masked_fill(has_ended, eos_id)
+        # |y| = (n_open, n_samples)
         tokens[sentences, :, t] = y
         n_tokens[sentences] += ~has_ended
         has_ended = has_ended | (y == eos_id)
         # A sentence all of whose samples have ended leaves the batch.
         is_open = ~has_ended.all(dim=1) & (t + 2 < limits[sentences])
+        # |is_open| = (n_open,)
         if not is_open.any():
             break
         if not is_open.all():
-            rows = torch.arange(y.numel(), device=x.device).view_as(y)
+            rows = torch.arange(n_open * n_samples, device=x.device).view_as(y)
             state.select(rows[is_open])
             y, has_ended, sentences = y[is_open], has_ended[is_open], sentences[is_open]
     return tokens[:, :, : t + 1], n_tokens
