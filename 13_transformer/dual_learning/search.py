@@ -63,13 +63,14 @@ def greedy_search(
     sentences = torch.arange(len(x), device=x.device)
     y = torch.full((len(x), 1), bos_id, device=x.device)
     for t in range(max_length - 1):
+        n_open = len(sentences)
         logits = network.step(y, state)
         # |logits| = (n_open, 1, vocab_size)
         y = logits.max(dim=-1).indices
         # |y| = (n_open, 1)
-        result[sentences, t] = y.squeeze(1)
+        result[sentences, t] = y.view(n_open)
         # A sentence that has ended leaves the batch.
-        is_open = (y.squeeze(1) != eos_id) & (t + 2 < limits[sentences])
+        is_open = (y.view(n_open) != eos_id) & (t + 2 < limits[sentences])
         # |is_open| = (n_open,)
         if not is_open.any():
             break
