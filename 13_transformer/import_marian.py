@@ -171,7 +171,8 @@ def order_tokens(tokens, protos, config):
         for piece in proto.pieces
         if piece.type not in (piece.UNKNOWN, piece.CONTROL)
     ]
-    others = [name for name in dict.fromkeys(others) if name not in {*names}]
+    known = set(names)
+    others = [name for name in dict.fromkeys(others) if name not in known]
     return names + others, rows + [unknown] * len(others), len(names)
 
 
