@@ -63,8 +63,7 @@ def greedy_search(
     sentences = torch.arange(len(x), device=x.device)
     y = torch.full((len(x), 1), bos_id, device=x.device)
     for t in range(max_length - 1):
-        n_open = len(sentences)
-        logits = network.step(y, state)
+        n_open, logits = len(y), network.step(y, state)
         # |logits| = (n_open, 1, vocab_size)
         y = logits.max(dim=-1).indices
         # |y| = (n_open, 1)
