@@ -27,6 +27,7 @@ from guards import (
     run,
     save_checkpoint,
 )
+from train import languages
 from utils import to_tensor
 
 # Our parts of a block, and those of transformers.
@@ -61,8 +62,6 @@ NEVER = -1e9
 
 def define_argparser():
     """Return the parser of the command line."""
-    from train import languages
-
     p = get_argparser('Import a translator of Marian.', has_model=False)
     p.add_argument('folder', help='the folder of the translator')
     p.add_argument('--model_fn', default='model.pth', help='the checkpoint to write')

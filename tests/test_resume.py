@@ -614,7 +614,8 @@ def test_bad_state(attack, name, chapter, two_epochs, tmp_path):
 @pytest.mark.parametrize('is_state', [False, True])
 def test_no_state_of_this_version(is_state, name, chapter, options, model_fn):
     """A model, or a state as it was before Ignite's Checkpoint saved it."""
-    other = load(last_of(model_fn) if is_state else model_fn) | {'chapter': name}
+    other = load(last_of(model_fn) if is_state else model_fn)
+    other['chapter'] = FINE_TUNED.get(name, name)
     if is_state:
         other |= {'epoch': 2, 'best_loss': 0.5, 'history': other.pop('trainer')}
     torch.save(other, last_of(model_fn))

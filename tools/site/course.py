@@ -60,12 +60,22 @@ class Course:
         return order
 
     def list_family(self, chapter):
-        """Return a chapter and all that come from it, depth first."""
-        children = sorted(self.children(chapter))
+        """Return a chapter and all that come from it, depth first.
+
+        A child that has files from another child comes after it.
+        """
+        names = set(self.children(chapter))
+        children = sorted(
+            names, key=lambda name: (not names.isdisjoint(self.others(name)), name)
+        )
         return [
             chapter,
             *(name for child in children for name in self.list_family(child)),
         ]
+
+    def others(self, chapter):
+        """Return the chapters that a chapter has single files from."""
+        return {name for name, _ in self.extra_parents(chapter)}
 
     def parent(self, chapter):
         """Return the chapter that a chapter is adapted from, None for a root."""
