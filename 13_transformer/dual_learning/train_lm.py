@@ -92,10 +92,8 @@ def main(config):
         'config': vars(config),
         'subwords': to_tensor(subwords.serialized_model_proto()),
     }
-    crit, metrics = (
-        LanguageLoss(crit),
-        {'perplexity': get_perplexity('language', device)},
-    )
+    crit = LanguageLoss(crit)
+    metrics = {'perplexity': get_perplexity('language', device)}
     best = {config.model_fn: (model, checkpoint)}
     trainer = Trainer(model, crit, optimizer, scheduler, metrics, checkpoint, best)
     run_training(trainer, config, train_loader, valid_loader)
