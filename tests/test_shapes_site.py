@@ -8,12 +8,13 @@ import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 import torch
 from browser import SITE, open_browser, open_page, serve
-from chapters import ROOT, all_chapters
+from chapters import ROOT, all_chapters, importable, load_chapter
 from shape_comments import find_comments, parse_comment, size_of
 from torch import nn
 
@@ -21,7 +22,7 @@ sys.path.insert(0, str(SITE))
 
 from dataflow import DataFlow
 from diagrams import draw_diagram
-from record import get_cached_file, get_recording
+from record import PROGRAMS, get_cached_file, get_recording, run_program
 from repeats import Repeat, flatten, fold
 from shapes import find_functions, find_names, find_owner, get_shapes, write_shapes
 
@@ -166,6 +167,26 @@ def test_trace_is_of_one_batch(chapter):
     met = {(step['comment'], tuple(step['shape'])) for step in trace}
     for number in {step['comment'] for step in trace}:
         assert (number, tuple(comments[number]['shape'])) in met
+
+
+@pytest.mark.parametrize('name', all_chapters())
+def test_a_recording_is_short_and_writes_nothing_into_the_chapter(name, tmp_path):
+    """A reader's own model.pth stays, and one epoch is enough."""
+    chapter = load_chapter(name)
+    with importable(chapter):
+        for program, *arguments in PROGRAMS[name]:
+            configs = []
+            module = getattr(chapter, program)
+            stand_in = SimpleNamespace(
+                define_argparser=module.define_argparser, main=configs.append
+            )
+            run_program(stand_in, tmp_path, *arguments)
+            (config,) = configs
+            fns = getattr(config, 'model_fn', [])
+            fns = fns if isinstance(fns, list) else [fns]
+            for fn in [*fns, getattr(config, 'cache_dir', tmp_path)]:
+                assert Path(fn).is_relative_to(tmp_path)
+            assert getattr(config, 'n_epochs', 1) == 1
 
 
 def test_one_file_a_chapter_is_written(tmp_path, monkeypatch):

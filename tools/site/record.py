@@ -235,14 +235,15 @@ class Recorder(ShapeChecks):
 def run_program(module, folder, *arguments):
     """Run a program of a chapter for one epoch, with its files in a folder."""
     parser = module.define_argparser()
-    usage = parser.format_usage()
+    known = parser.format_help()
     ours = {
         '--gpu_id': '-1',
         '--model_fn': str(folder / 'model.pth'),
         '--cache_dir': str(folder),
         '--n_epochs': '1',
     }
-    options = [part for name in ours if name in usage for part in (name, ours[name])]
+    names = [name for name in ours if f'\n  {name} ' in known]
+    options = [part for name in names for part in (name, ours[name])]
     options += [argument.format(folder=folder) for argument in arguments]
     with contextlib.suppress(RecordedError):
         module.main(parser.parse_args(options))
