@@ -50,6 +50,26 @@ IS_TOO_WIDE = (
     'document.documentElement.scrollWidth > document.documentElement.clientWidth'
 )
 
+# Words and numbers in tables that are broken although they have no hyphen.
+FIND_BROKEN_WORDS = """
+() => {
+  const found = [];
+  for (const cell of document.querySelectorAll('article :is(td, th)')) {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      for (const word of texts.currentNode.data.matchAll(/[\\p{L}\\d.,%]+/gu)) {
+        const range = document.createRange();
+        range.setStart(texts.currentNode, word.index);
+        range.setEnd(texts.currentNode, word.index + word[0].length);
+        const tops = [...range.getClientRects()].map((place) => Math.round(place.top));
+        if (new Set(tops).size > 1) found.push(word[0]);
+      }
+    }
+  }
+  return found;
+}
+"""
+
 
 class Page(HTMLParser):
     """What the tests look at in a page: its links, anchors, definitions and lines."""
@@ -224,6 +244,8 @@ def test_pages_are_accessible_and_not_too_wide(browser, url, site, lang):
             for width in (360, 768, 1280, 1600):
                 page.set_viewport_size({'width': width, 'height': 900})
                 faults += [(name, width)] * page.evaluate(IS_TOO_WIDE)
+                words = page.evaluate(FIND_BROKEN_WORDS)
+                faults += [(name, width, word) for word in words]
             page.evaluate(THIN_OUT)
             page.add_script_tag(path=AXE)
             for scheme in SCHEMES[lang]:

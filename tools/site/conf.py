@@ -1,6 +1,7 @@
 """Sphinx makes pages from the Markdown that build.py writes; it says lang and title."""
 
 import os
+import re
 import sys
 from gettext import NullTranslations
 from pathlib import Path
@@ -69,6 +70,33 @@ html_theme_options = {
 }
 
 
+CODE = re.compile(r'<span class="pre">([^<]*)</span>')
+TABLE = re.compile(r'<table class="docutils.*?</table>', re.DOTALL)
+HEAD = re.compile(r'<th\b[^>]*>(.*?)</th>', re.DOTALL)
+# With as many columns as this, the cells of a row stand below one another on a phone.
+WIDE = 4
+
+
+def split_code(match):
+    """Let code in text break after some signs: the style sheet keeps the rest whole."""
+    parts = re.split('(?<=[_/|=:,])', match[1])
+    return '<wbr>'.join(f'<span class="pre">{part}</span>' for part in parts if part)
+
+
+def label_cells(match):
+    """Give each cell of a wide table the heading of its column."""
+    table = match[0]
+    heads = [re.sub('<[^>]*>', '', head) for head in HEAD.findall(table)]
+    if len(heads) < WIDE:
+        return table
+    first, *others = table.split('<td')
+    cells = (
+        f'<td data-head="{heads[i % len(heads)]}"{cell}'
+        for i, cell in enumerate(others)
+    )
+    return first.replace('class="', 'class="wide ', 1) + ''.join(cells)
+
+
 def add_context(app, page, template, context, doctree):
     """Tell templates of the other language, and let the keyboard reach code."""
     other = 'en' if language == 'ko' else 'ko'
@@ -77,6 +105,7 @@ def add_context(app, page, template, context, doctree):
     context['languages'] = list(TEXTS)
     if 'body' in context:
         body = context['body'].replace('<pre><span></span>', '<pre tabindex="0">')
+        body = TABLE.sub(label_cells, CODE.sub(split_code, body))
         wrapper = 'class="table-wrapper'
         context['body'] = body.replace(wrapper, f'tabindex="0" {wrapper}')
     # The theme does not say on which level the headings of its sidebar are.
