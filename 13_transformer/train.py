@@ -32,6 +32,7 @@ def define_argparser():
     add_data_options(p)
     add_training_options(p)
     add_update_options(p)
+    add_regularisation_options(p)
     add_model_options(p)
     return p
 
@@ -105,6 +106,17 @@ def add_update_options(parser):
     option('--fast', action=is_optional, default=True, help='the pieces of fast.py')
 
 
+def add_regularisation_options(parser):
+    """Add the options of regularisation.py."""
+    option = parser.add_argument_group('regularisation').add_argument
+    p, p_help = number(float, 0.0, 0.95), 'probability to drop a word in training'
+    option('--word_dropout_p', type=p, default=0.0, help=p_help)
+    weight, weight_help = number(float, 0.0), 'weight of the difference of two passes'
+    option('--r_drop', type=weight, default=0.0, help=weight_help)
+    decay = 'keep a moving average of the weights, for example 0.999; 0: the weights'
+    option('--ema_decay', type=number(float, 0.0, 0.99999), default=0.0, help=decay)
+
+
 def add_model_options(parser):
     """Add the options that say which network to train."""
     option = parser.add_argument_group('model').add_argument
@@ -145,7 +157,8 @@ def main(config):
     from data_loader import get_loaders
     from fast import speed_up
     from model import get_criteria, get_model
-    from trainer import InverseSquareRoot, Trainer, get_optimizer, get_perplexity
+    from regularisation import RegularisedTrainer
+    from trainer import InverseSquareRoot, get_optimizer, get_perplexity
 
     check_model_fn(config.model_fn)
     set_seed(config.seed)
@@ -175,9 +188,8 @@ def main(config):
         'y_subwords': to_tensor(y_subwords.serialized_model_proto()),
     }
     metrics = {'perplexity': get_perplexity(cross_entropy, device)}
-    trainer = Trainer(model, crit, optimizer, scheduler, metrics, checkpoint)
-    state = load_last(config, checkpoint['chapter']) if config.resume else None
-    if state:
+    trainer = RegularisedTrainer(model, crit, optimizer, scheduler, metrics, checkpoint)
+    if config.resume and (state := load_last(config, checkpoint['chapter'])):
         trainer.load_state_dict(state)
     try:
         trainer.train(train_loader, valid_loader)

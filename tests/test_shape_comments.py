@@ -191,7 +191,8 @@ def exercise_translation(chapter, folder):
         train += ['--cache_dir', str(folder)]
     figure_fn = str(folder / 'attention.png')
     if hasattr(chapter.model, 'MultiHeadAttention'):
-        runs = [['--norm', 'post', '--joint', '--vocab_size', '350']]
+        regular = ['--r_drop', '5', '--word_dropout_p', '0.1', '--ema_decay', '0.9']
+        runs = [['--norm', 'post', '--joint', '--vocab_size', '350', *regular]]
         runs += [['--attention', 'plain', '--no-fast'], ['--attention', 'sdpa']]
     else:
         runs = [['--no-fast'], ['--fast']] if hasattr(chapter, 'fast') else [[]]
