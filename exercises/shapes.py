@@ -148,8 +148,9 @@ def all_questions():
             source = path.read_text(encoding='utf-8') if path.exists() else ''
             if '# |' not in source:
                 continue
+            lines = source.split('\n')
             for name, node in functions(ast.parse(source)):
-                text = ast.get_source_segment(source, node, padded=True)
+                text = '\n'.join(lines[node.lineno - 1 : node.end_lineno])
                 if text not in known_functions:
                     known_functions.add(text)
                     found[chapter] += ask(f'{path.name}: {name}', dedent(text))
@@ -177,9 +178,10 @@ def ask(place, source):
     shapes = {i: parse_shape(shape) for i, (_, shape) in comments.items()}
     names = tuple(sorted({name for shape in shapes.values() for name in shape}))
 
+    statements = list(made_in(function, source))
     questions, counts = [], {}
     for line, (tensor, _) in comments.items():
-        made = [item for item in made_in(function, source) if item[0] < line]
+        made = [item for item in statements if item[0] < line]
         if not made:
             continue
         code = max(made)[1]

@@ -196,18 +196,22 @@ def checks_in(node):
                 yield from checks_in(child)
 
 
-def is_statement(number, lines):
-    """Tell whether a check among the lines of a module is a statement in a function.
+def are_statements(numbers, lines):
+    """Tell whether all checks of some numbers are statements in functions.
 
-    It is not where its comment was inside another statement, behind one, where no
+    One is not where its comment was inside another statement, behind one, where no
     statement can be, or outside of all functions.
+
+    Arguments:
+        numbers: of the checks.
+        lines: of the module, with the checks.
     """
     try:
         tree = ast.parse('\n'.join(lines))
     except SyntaxError:
         return False
-
-    return any(number in numbers for _, numbers in functions_with_checks(tree))
+    found = [found for _, found in functions_with_checks(tree)]
+    return set(numbers) <= set().union(*found)
 
 
 def bind_per_call(tree):
@@ -332,18 +336,27 @@ class ShapeChecks:
         file = Path(path)
         lines = source.split('\n')
 
-        for line, column, text in find_comments(source):
-            number = len(self.comments)
-            comment = parse_comment(text, f'{file.parent.name}/{file.name}:{line}')
-            self.comments.append(comment)
-            lines[line - 1] = lines[line - 1][:column] + comment.as_call(number)
-            if not is_statement(number, lines):
-                raise SyntaxError(
-                    f'{comment.place}: {comment} should have a line of its own in a '
-                    'function, below the statement that made the tensor'
-                )
+        found = list(find_comments(source))
+        first = len(self.comments)
+        for line, _, text in found:
+            place = f'{file.parent.name}/{file.name}:{line}'
+            self.comments.append(parse_comment(text, place))
+        whole = lines.copy()
+        for number, (line, column, _) in enumerate(found, first):
+            call = self.comments[number].as_call(number)
+            whole[line - 1] = lines[line - 1][:column] + call
+        if not are_statements(range(first, len(self.comments)), whole):
+            # Which one is not shows only with one after the other.
+            for number, (line, _, _) in enumerate(found, first):
+                lines[line - 1] = whole[line - 1]
+                if not are_statements([number], lines):
+                    comment = self.comments[number]
+                    raise SyntaxError(
+                        f'{comment.place}: {comment} should have a line of its own in '
+                        'a function, below the statement that made the tensor'
+                    )
 
-        tree = ast.parse('\n'.join(lines), path)
+        tree = ast.parse('\n'.join(whole), path)
         bind_per_call(tree)
         return tree
 

@@ -71,6 +71,8 @@ def learner(work, monkeypatch, capsys):
         return checking.Verdict(find_fault(exercise, folder))
 
     monkeypatch.setattr(checking, 'check', check_here)
+    # Reading all exercises takes half a second: once is enough for all commands.
+    monkeypatch.setattr(program, 'load_all', lambda: ALL)
 
     def type_in(*arguments, answers=()):
         lines = iter(answers)

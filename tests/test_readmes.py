@@ -35,6 +35,8 @@ BARS = {
 # What makes long trainings shorter: the commands are tried in any case, and what they
 # reach with TEST_LONG=1. The sample texts are shorter then, too.
 SHORTER = {
+    '02_mnist_tutorial': {'train.py': 'train.py --n_epochs 2'},
+    '03_mnist_autoencoder': {'train.py': 'train.py --n_epochs 2'},
     '04_advanced_pytorch': {'train.py': 'train.py --n_epochs 5'},
     '05_cnn': {'train.py': 'train.py --n_epochs 2'},
     '06_transfer_learning': {
@@ -131,6 +133,8 @@ def test_the_autoencoder_beats_pca(session):
     chapter, _, output = session
     if chapter != '03_mnist_autoencoder':
         pytest.skip('another chapter')
+    if not IS_LONG:
+        pytest.skip('takes minutes: TEST_LONG=1')
     scores = dict(re.findall(r'^(\w+): (\S+)$', ''.join(output.values()), re.MULTILINE))
     assert float(scores['mse']) < 0.75 * float(scores['pca_mse'])
 
