@@ -138,6 +138,8 @@ CHAPTERS = [
         (
             *('train.py', '--n_epochs', '2', '--train_fn', 'sample/test'),
             *('--n_batches', '1', '--batch_size', '16', '--n_samples', '2'),
+            # Few pairs are as short, which are all translated in each validation.
+            *('--max_length', '12'),
         ),
         ('translate.py', '--max_length', '3'),
         format='12_seq2seq',

@@ -24,6 +24,7 @@ SERVER.set_forkserver_preload(
         'ignite.metrics',
         'kiwipiepy',
         'matplotlib.backends.backend_agg',
+        'matplotlib.figure',
         'onnxruntime',
         'onnxscript',
         'pandas',
@@ -41,6 +42,7 @@ SERVER.set_forkserver_preload(
         'torch.export',
         'torch.utils.tensorboard',
         'torchvision.datasets',
+        'torchvision.transforms.v2',
         'transformers.models.bert.modeling_bert',
     ]
 )
