@@ -610,7 +610,7 @@ def measure_translation(model_fn, arguments):
 
 
 TRAINING_PIECES = ['Transformer', 'Seq2Seq', 'CrossEntropyLoss', 'Dropout']
-SEARCH_PIECES = ['Transformer', 'topk', 'translate_batches']
+SEARCH_PIECES = ['Transformer', 'MultiHeadAttention', 'topk', 'translate_batches']
 
 
 def get_rows(chapter, names):
