@@ -4,6 +4,7 @@ Importing torch and what else a chapter needs takes seconds of processor time. S
 server imports it once, and then becomes each program by a fork.
 """
 
+import functools
 import multiprocessing
 import os
 import runpy
@@ -13,7 +14,9 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from multiprocessing import forkserver
 from pathlib import Path
+from unittest import mock
 
 SERVER = multiprocessing.get_context('forkserver')
 SERVER.set_forkserver_preload(
@@ -44,8 +47,16 @@ SERVER.set_forkserver_preload(
         'torchvision.datasets',
         'torchvision.transforms.v2',
         'transformers.models.bert.modeling_bert',
+        'warm',
     ]
 )
+
+
+@functools.cache
+def start_server():
+    """Start the server; it finds warm.py by PYTHONPATH alone."""
+    with mock.patch.dict(os.environ, PYTHONPATH=str(Path(__file__).parent)):
+        forkserver.ensure_running()
 
 
 def hermetic_environment():
@@ -96,6 +107,7 @@ class Program:
 
         fns = (self.stdin_fn, self.stdout_fn, self.stderr_fn)
         environment = hermetic_environment() | (env or {})
+        start_server()
         self.process = SERVER.Process(
             target=become,
             args=(str(folder), self.arguments, fns, environment, handicap),

@@ -37,6 +37,27 @@ for_every_program = pytest.mark.parametrize('chapter', CHAPTERS, ids=str)
 BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 
 
+def describe(attack):
+    """Return the name of an attack, of a function, or the options of a tuple."""
+    if callable(attack):
+        return attack.__name__
+    return attack if isinstance(attack, str) else ' '.join(attack)
+
+
+def for_some_programs(name, attacks, programs=CHAPTERS):
+    """Return a mark for each attack on every third program, from another one on.
+
+    They meet the same guards.py. With TEST_LONG=1, they attack all programs.
+    """
+    pairs = [
+        pytest.param(chapter, attack, id=f'{chapter}-{describe(attack)}')
+        for i, attack in enumerate(attacks)
+        for j, chapter in enumerate(programs)
+        if IS_LONG or (i + j) % 3 == 0
+    ]
+    return pytest.mark.parametrize(('chapter', name), pairs)
+
+
 @pytest.fixture(scope='session')
 def copy_of(tmp_path_factory):
     """Return a function that copies a chapter, once, and gives the folder."""
@@ -100,17 +121,7 @@ def test_without_an_attack(chapter, copy_of, good_checkpoint):
     assert not temporary_files(model_fn.parent)
 
 
-# Each attack on every third chapter, from another one on; with TEST_LONG=1, on all.
-# They meet the same guards.py.
-@pytest.mark.parametrize(
-    ('chapter', 'attack'),
-    [
-        pytest.param(chapter, attack, id=f'{chapter}-{attack}')
-        for i, attack in enumerate(READING)
-        for j, chapter in enumerate(BY_NAME.values())
-        if IS_LONG or (i + j) % 3 == 0
-    ],
-)
+@for_some_programs('attack', READING, BY_NAME.values())
 def test_reading(chapter, attack, copy_of, good_checkpoint, tmp_path):
     handicap = handicap_for(attack)
     name = chapter.format or chapter.name
@@ -137,8 +148,7 @@ def test_code_would_run(attack, good_checkpoint, tmp_path):
     assert (tmp_path / MARK).exists()
 
 
-@pytest.mark.parametrize('attack', WRITING)
-@for_every_program
+@for_some_programs('attack', WRITING)
 def test_writing(chapter, attack, copy_of, tmp_path):
     handicap = handicap_for(attack)
     model_fn = WRITING[attack](tmp_path)
@@ -152,8 +162,7 @@ def test_writing(chapter, attack, copy_of, tmp_path):
     assert snapshot(tmp_path) == before
 
 
-@pytest.mark.parametrize('disk', DISKS)
-@for_every_program
+@for_some_programs('disk', DISKS)
 def test_no_room(chapter, disk, copy_of, good_checkpoint, tmp_path):
     good_fn = good_checkpoint(chapter)
     good = good_fn.read_bytes()
@@ -205,7 +214,7 @@ def time_from_first_epoch_to_end(chapter, folder, *arguments):
     return time.monotonic() - start
 
 
-@for_every_program
+@pytest.mark.parametrize('chapter', CHAPTERS[:: 1 if IS_LONG else 2], ids=str)
 def test_kill(chapter, copy_of, good_checkpoint, tmp_path):
     """Kill trainings at random instants, every other one with an old checkpoint."""
     old = good_checkpoint(chapter).read_bytes()
@@ -271,8 +280,7 @@ def test_link_stays_a_link(tmp_path):
     assert list(file.parent.iterdir()) == [file]
 
 
-@pytest.mark.parametrize('options', WRONG_OPTIONS, ids=' '.join)
-@for_every_program
+@for_some_programs('options', WRONG_OPTIONS)
 def test_wrong_options(chapter, options, copy_of, tmp_path):
     arguments = (*chapter.train, '--model_fn', tmp_path / 'model.pth', *options)
 
