@@ -6,7 +6,7 @@
 The first prints `accuracy: 0.9700` and the confusion matrix, and draws digits that were
 classified right and wrong. The second prints one line for each picture: its name, and
 the three most probable classes with their probabilities, separated by tabs. A picture
-that can not be read is an error on stderr, and the exit status is 2 at the end.
+that cannot be read is an error on stderr, and the exit status is 2 at the end.
 """
 
 import sys

@@ -91,7 +91,7 @@ def load_mnist(dataset, data_dir, is_train=True):
     if dataset == 'digits':
         return load_digits(is_train)
     name = 'MNIST' if dataset == 'mnist' else 'FashionMNIST'
-    damaged = f'{Path(data_dir, name)}: damaged, or can not be downloaded'
+    damaged = f'{Path(data_dir, name)}: damaged, or cannot be downloaded'
     # A server that does not answer would keep us waiting for ever.
     socket.setdefaulttimeout(15)
     with input_errors(damaged), contextlib.redirect_stdout(sys.stderr):

@@ -96,7 +96,7 @@ def download_imagenet(config):
     socket.setdefaulttimeout(15)
     is_shown = sys.stderr.isatty()
     advice = 'not there; put it there, or name it with --weights_fn'
-    failed = f'{fn}: {advice}; {weights.url} can not be downloaded'
+    failed = f'{fn}: {advice}; {weights.url} cannot be downloaded'
     with input_errors(failed), contextlib.redirect_stdout(sys.stderr):
         weights.get_state_dict(
             model_dir=folder, progress=is_shown, check_hash=True, weights_only=True

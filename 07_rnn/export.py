@@ -193,7 +193,7 @@ def main(config):
     """Export, compare and describe."""
     checkpoint = load_checkpoint(config.model_fn, CHAPTER)
     out_dir = Path(config.out_dir)
-    with input_errors(f'{out_dir}: can not be written', OSError):
+    with input_errors(f'{out_dir}: cannot be written', OSError):
         out_dir.mkdir(parents=True, exist_ok=True)
 
     x, y = load_images()

@@ -159,7 +159,7 @@ def read_lines(fn=None, encoding='utf-8'):
         ''.encode(encoding)
         decoder = codecs.getincrementaldecoder(encoding)()
     stdin = contextlib.nullcontext(sys.stdin.buffer)
-    failure = input_errors(f'{name}: can not be read', OSError)
+    failure = input_errors(f'{name}: cannot be read', OSError)
     with failure, open(fn, 'rb') if fn else stdin as file:
         for line in itertools.chain(file, [b'']):
             try:
@@ -191,7 +191,7 @@ def check_model_fn(fn):
     fn = Path(fn)
     if fn.suffix == '.png':
         raise InputError(f'{fn}: expected a name such as model.pth; .png is a picture')
-    with input_errors(f'{fn}: can not be written', OSError):
+    with input_errors(f'{fn}: cannot be written', OSError):
         if fn.exists() and not fn.is_file():
             raise InputError(f'{fn}: expected a file, found something else')
         fn.parent.mkdir(parents=True, exist_ok=True)
@@ -214,7 +214,7 @@ def write_file(fn, content):
         raise InputError(f'{fn}: expected a file, found something else')
     temporary = f'{target}.{os.getpid()}.tmp'
     try:
-        with input_errors(f'{fn}: can not be written', OSError):
+        with input_errors(f'{fn}: cannot be written', OSError):
             with open(temporary, 'wb') as file:
                 file.write(content)
                 file.flush()

@@ -130,7 +130,7 @@ def main(config):
 
     rows = Rows(load_vectors(config.model_fn))
     out_dir = Path(config.out_dir)
-    with input_errors(f'{out_dir}: can not be written', OSError):
+    with input_errors(f'{out_dir}: cannot be written', OSError):
         out_dir.mkdir(parents=True, exist_ok=True)
 
     fn, content = out_dir / 'model.onnx', describe(rows)

@@ -199,7 +199,7 @@ def main(config):
 
     classifier = Classifier(config.model_fn, device('cpu'))
     out_dir = Path(config.out_dir)
-    with input_errors(f'{out_dir}: can not be written', OSError):
+    with input_errors(f'{out_dir}: cannot be written', OSError):
         out_dir.mkdir(parents=True, exist_ok=True)
 
     fn, content = out_dir / 'model.onnx', describe(classifier)

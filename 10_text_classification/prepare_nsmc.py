@@ -81,7 +81,7 @@ def download(url, fn, size):
         if part_fn.stat().st_size < size:
             raise OSError('the connection was cut')
     except (OSError, HTTPException) as error:
-        raise InputError(f'{url}: can not be downloaded: {error}; {advice}') from error
+        raise InputError(f'{url}: cannot be downloaded: {error}; {advice}') from error
     os.replace(part_fn, fn)
 
 
@@ -94,7 +94,7 @@ def check(fn, size, digest):
     try:
         content = fn.read_bytes()
     except OSError as error:
-        raise InputError(f'{fn}: can not be read: {error.strerror}') from error
+        raise InputError(f'{fn}: cannot be read: {error.strerror}') from error
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         raise InputError(

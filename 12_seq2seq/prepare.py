@@ -63,7 +63,7 @@ def download(url, fn):
         if part_fn.stat().st_size < n_bytes + size:
             raise OSError('the connection was cut')
     except (OSError, HTTPException, ValueError) as error:
-        raise InputError(f'{url}: can not be downloaded: {error}; {advice}') from error
+        raise InputError(f'{url}: cannot be downloaded: {error}; {advice}') from error
     with open(part_fn, 'rb') as file:
         is_right = file.read(2) == MAGIC[fn.suffix]
     if not is_right:
@@ -181,7 +181,7 @@ def open_to_replace(fns):
             os.replace(source, target)
     except OSError as error:
         raise InputError(
-            f'{error.filename or fns[0]}: can not be written: {error.strerror}'
+            f'{error.filename or fns[0]}: cannot be written: {error.strerror}'
         ) from error
     finally:
         for fn in temporary:
@@ -200,7 +200,7 @@ def make_folder(out_dir):
         with tempfile.TemporaryFile(dir=out_dir):
             return
     except OSError as error:
-        raise InputError(f'{out_dir}: can not be written: {error.strerror}') from error
+        raise InputError(f'{out_dir}: cannot be written: {error.strerror}') from error
 
 
 def write_parts(parts, out_dir, languages):

@@ -225,7 +225,7 @@ def read_source(source, encoding):
     """
     # Damaged bytes can raise any exception inside the readers.
     try:
-        with input_errors(f'{source.name}: can not be read', OSError):
+        with input_errors(f'{source.name}: cannot be read', OSError):
             yield from READERS[source.kind](source, encoding)
     except InputError:
         raise

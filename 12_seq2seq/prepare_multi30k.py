@@ -75,7 +75,7 @@ def read_file(fn, name, n_lines):
             f'{fn}: expected text in UTF-8, this is damaged: delete it and try again'
         ) from error
     except OSError as error:
-        raise InputError(f'{fn}: can not be read: {error.strerror}') from error
+        raise InputError(f'{fn}: cannot be read: {error.strerror}') from error
     if len(lines) != n_lines:
         raise InputError(f'{fn}: expected {n_lines} lines, found {len(lines)}')
     if hashlib.sha256(content).hexdigest() != DIGESTS[name]:

@@ -45,7 +45,7 @@ def read_text(fn, encoding):
         with zipfile.ZipFile(fn) as archive:
             text = archive.read(MEMBER).decode('utf-8-sig')
     except OSError as error:
-        raise InputError(f'{fn}: can not be read: {error.strerror}') from error
+        raise InputError(f'{fn}: cannot be read: {error.strerror}') from error
     except Exception as error:
         # Damaged bytes can raise any exception inside the reader.
         raise InputError(

@@ -220,7 +220,7 @@ def main(config):
     checkpoint = load_checkpoint(config.model_fn, CHAPTER)
     translator = Translator([config.model_fn], torch.device('cpu'), is_fast=False)
     out_dir = Path(config.out_dir)
-    with input_errors(f'{out_dir}: can not be written', OSError):
+    with input_errors(f'{out_dir}: cannot be written', OSError):
         out_dir.mkdir(parents=True, exist_ok=True)
 
     start, step = Start(translator.models[0]), Step(translator.models[0])

@@ -365,7 +365,7 @@ def main(config):
         'transformers': (write_transformers, compare_transformers),
         'ctranslate2': (write_ctranslate2, compare_ctranslate2),
     }[config.format]
-    with input_errors(f'{out_dir}: can not be written', OSError):
+    with input_errors(f'{out_dir}: cannot be written', OSError):
         out_dir.mkdir(parents=True, exist_ok=True)
     with input_errors('--format ctranslate2', ModuleNotFoundError):
         write(translator, options, out_dir)

@@ -34,7 +34,7 @@ def get_limits(x, lengths, max_length, max_ratio, max_extra):
 
     It is max_ratio times the length of the source sentence plus max_extra, and at most
     max_length. The tighter the limit, the sooner a search knows that no open hypothesis
-    can win; a translation that needs more tokens can not be found.
+    can win; a translation that needs more tokens cannot be found.
     """
     limits = max_ratio * lengths + max_extra
     return limits.long().clamp(max=max_length).to(x.device)

@@ -90,7 +90,7 @@ MESSAGES = {
     'printed': ('Your code printed:', '코드가 출력한 내용이에요:'),
     'more_output': ('… and more', '… 그 밖에 더 있어요'),
     'syntax_error': (
-        '{file}, line {line}: Python can not read this: {error}.',
+        '{file}, line {line}: Python cannot read this: {error}.',
         '{file} {line}번째 줄: Python 문법에 맞지 않아요: {error}.',
     ),
     'file_missing': (

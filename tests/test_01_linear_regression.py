@@ -206,7 +206,7 @@ def test_no_table(chapter, name, message, tmp_path, monkeypatch):
     with pytest.raises(chapter.utils.InputError) as failure:
         load_table(chapter, name or '.')
 
-    expected = f'{name or "."}: can not be read{message}'
+    expected = f'{name or "."}: cannot be read{message}'
     assert str(failure.value) == expected
 
 

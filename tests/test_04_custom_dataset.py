@@ -616,8 +616,8 @@ def test_file_that_can_not_be_read(name, refuse, tmp_path, monkeypatch):
     """No name is more than that of a file: neither a URL nor an archive."""
     monkeypatch.chdir(tmp_path)
 
-    refuse(name, f'{name}: can not be read: No such file or directory')
-    refuse(tmp_path, f'{tmp_path}: can not be read: Is a directory')
+    refuse(name, f'{name}: cannot be read: No such file or directory')
+    refuse(tmp_path, f'{tmp_path}: cannot be read: Is a directory')
     if '/' not in name:
         (tmp_path / name).write_text('no archive', encoding='utf-8')
         refuse(name, f"{name}:1: expected a column 'mean radius'")

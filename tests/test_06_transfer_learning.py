@@ -755,7 +755,7 @@ def test_download_that_fails(way, reason, chapter, weights, tmp_path, monkeypatc
     message = str(refusal.value)
     fn = tmp_path / 'here' / name
     advice = 'not there; put it there, or name it with --weights_fn'
-    assert message.startswith(f'{fn}: {advice}; {url} can not be downloaded: ')
+    assert message.startswith(f'{fn}: {advice}; {url} cannot be downloaded: ')
     assert reason in message
     assert len(message.splitlines()) == 1
     assert list(fn.parent.iterdir()) == []

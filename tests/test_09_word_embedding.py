@@ -243,7 +243,7 @@ def test_any_bytes_are_sentences_or_a_clear_line(
 @pytest.mark.parametrize(
     ('content', 'options', 'message'),
     [
-        (None, (), 'can not be read'),
+        (None, (), 'cannot be read'),
         (b'', (), 'expected two sentences'),
         (b'one line of words\n', (), 'expected two sentences'),
         (b'a b\nc \xff d\n', (), 'line 2: expected UTF-8, byte 3 is not'),

@@ -1141,7 +1141,7 @@ def test_nsmc_goes_on_after_a_cut(chapter, nsmc, tmp_path):
         handler.close_connection = True
 
     with serve(cut) as url:
-        with pytest.raises(chapter.guards.InputError, match='can not be downloaded'):
+        with pytest.raises(chapter.guards.InputError, match='cannot be downloaded'):
             nsmc('--url', url, '--out_dir', tmp_path)
         nsmc('--url', url, '--out_dir', tmp_path)
     assert ranges[:2] == ['bytes=0-', 'bytes=100-']

@@ -494,7 +494,7 @@ ALPHABET = ''.join(map(chr, range(0xAC00, 0xAE00))).encode() + b'\nb\n'
     [
         (b'a\n\xff\n', (), r'p\.ko, line 2: expected UTF-8, byte 1 is not'),
         (b'\n\n', (), r'p\.ko: expected sentences, found none'),
-        (b'a\nb\n', ('--lang', 'deen'), r'p\.de: can not be read: No such file'),
+        (b'a\nb\n', ('--lang', 'deen'), r'p\.de: cannot be read: No such file'),
         (b'a b c d\ne f g h\n', ('--max_length', 3), 'expected a pair for'),
         (ALPHABET, (), '--vocab_size 300: the characters and bytes alone are 774'),
     ],

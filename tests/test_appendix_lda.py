@@ -569,9 +569,9 @@ def test_bad_file(chapter, fault, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (('--train_fn', 'missing'), 'error: missing: can not be read: No such file'),
-        (('--train_fn', '.'), 'error: .: can not be read: Is a directory'),
-        (('--stop_fn', 'missing'), 'error: missing: can not be read: No such file'),
+        (('--train_fn', 'missing'), 'error: missing: cannot be read: No such file'),
+        (('--train_fn', '.'), 'error: .: cannot be read: Is a directory'),
+        (('--stop_fn', 'missing'), 'error: missing: cannot be read: No such file'),
         (('--min_document_freq', '999'), 'error: of '),
         (('--engine', 'lsa', '--n_topics', '999'), 'error: --n_topics 999: LSA finds'),
         (('--n_topics', '1'), 'train.py: error: argument --n_topics: expected a whole'),

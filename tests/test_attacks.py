@@ -177,7 +177,7 @@ def test_no_room(chapter, disk, copy_of, good_checkpoint, tmp_path):
 
     assert process.returncode == 2, process.stderr
     last_line = process.stderr.splitlines()[-1]
-    assert last_line.startswith(f'error: {model_fn}: can not be written: ')
+    assert last_line.startswith(f'error: {model_fn}: cannot be written: ')
     assert 'Traceback' not in process.stderr
     assert after == before
 

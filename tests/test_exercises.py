@@ -459,10 +459,10 @@ def test_an_edit_that_does_not_fit_is_one_line(edit, message):
 # ---- What learners break
 
 BREAKAGES = {
-    'syntax': ('def f(:', 'model.py, line 3: Python can not read this: invalid syntax'),
+    'syntax': ('def f(:', 'model.py, line 3: Python cannot read this: invalid syntax'),
     'indentation': (
         '  x = 1',
-        'model.py, line 3: Python can not read this: unexpected',
+        'model.py, line 3: Python cannot read this: unexpected',
     ),
     'module': (
         'import torhc',

@@ -228,7 +228,7 @@ def test_the_example_needs_no_torch(chapter, kind, question, columns):
     [
         (['--model_fn', 'none.pth'], 'none.pth: expected a checkpoint of '),
         (['--model_fn', 'README.md'], 'README.md: expected a checkpoint of '),
-        (['--out_dir', 'README.md'], 'README.md: can not be written: '),
+        (['--out_dir', 'README.md'], 'README.md: cannot be written: '),
     ],
 )
 def test_bad_input_is_one_line(chapter, options, message):

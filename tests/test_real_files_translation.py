@@ -293,7 +293,7 @@ def break_zip(content):
         ('h.txt', '가나다\n', 'expected columns such as .*, found 가나다'),
         ('i.pdf', 'x', 'expected one of .xlsx, .json'),
         ('j.zip', 'x', 'expected a .zip file, this is damaged'),
-        ('missing.json', None, 'can not be read: No such file'),
+        ('missing.json', None, 'cannot be read: No such file'),
     ],
 )
 def test_a_bad_file_is_one_line(aihub, tmp_path, name, content, words):

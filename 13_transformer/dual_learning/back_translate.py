@@ -124,13 +124,13 @@ def count_lines(fn):
     """Return the number of whole lines of a file, 0 if there is none."""
     if not fn.exists():
         return 0
-    with input_errors(f'{fn}: can not be read', OSError), open(fn, 'rb') as file:
+    with input_errors(f'{fn}: cannot be read', OSError), open(fn, 'rb') as file:
         return sum(line.endswith(b'\n') for line in file)
 
 
 def cut(fn, n_lines):
     """Cut a file after some lines, which it has; make it if there is none."""
-    with input_errors(f'{fn}: can not be written', OSError), open(fn, 'ab+') as file:
+    with input_errors(f'{fn}: cannot be written', OSError), open(fn, 'ab+') as file:
         file.seek(0)
         n_bytes = sum(len(line) for line in islice(file, n_lines))
         file.truncate(n_bytes)
@@ -139,7 +139,7 @@ def cut(fn, n_lines):
 def append(fn, lines):
     """Append lines to a file; they are on the disk when this returns."""
     content = ''.join(f'{line}\n' for line in lines).encode()
-    with input_errors(f'{fn}: can not be written', OSError), open(fn, 'ab') as file:
+    with input_errors(f'{fn}: cannot be written', OSError), open(fn, 'ab') as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

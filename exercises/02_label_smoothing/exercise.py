@@ -25,7 +25,7 @@ solution = [
 wrong = [
     # The option has no effect.
     option,
-    # It can not be set.
+    # It cannot be set.
     swap(*crit, 'nn.CrossEntropyLoss(label_smoothing=0.1)'),
     # It smooths the default alone.
     [option, swap(*crit, 'nn.CrossEntropyLoss(label_smoothing=0.1)')],

@@ -36,7 +36,7 @@ def check(chapter):
     if largest > 20:
         return (
             f'Of 300 images, one is turned by {largest:.0f} degrees. '
-            'Which digits can not be told apart then?',
+            'Which digits cannot be told apart then?',
             f'이미지 300장 중에 {largest:.0f}도나 돌아간 것이 있어요. '
             '그러면 어떤 숫자들을 구분할 수 없나요?',
         )
