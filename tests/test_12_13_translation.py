@@ -539,8 +539,7 @@ def write_digits(folder, part, n_pairs, seed):
     """Digits, and the same digits the other way round."""
     generator = random.Random(seed)
     rows = [
-        generator.choices('123456789', k=generator.randint(3, 7))
-        for _ in range(n_pairs)
+        generator.choices('123456', k=generator.randint(2, 5)) for _ in range(n_pairs)
     ]
     for lang, step in (('ko', 1), ('en', -1)):
         lines = [' '.join(row[::step]) + '\n' for row in rows]
@@ -552,14 +551,17 @@ def digits(chapter, name, tmp_path_factory):
     """A network that has learned to reverse digits, and the folder of its texts."""
     folder = tmp_path_factory.mktemp('digits')
     for seed, (part, n_pairs) in enumerate(
-        (('train', 2000), ('valid', 50), ('test', 100))
+        (('train', 1500), ('valid', 50), ('test', 100))
     ):
         write_digits(folder, part, n_pairs, seed)
     options = {
-        '12_seq2seq': ('--word_vec_size', 32, '--hidden_size', 64, '--lr', 0.01),
+        '12_seq2seq': (
+            *('--word_vec_size', 32, '--hidden_size', 64),
+            *('--lr', 0.01, '--n_epochs', 5),
+        ),
         '13_transformer': (
-            *('--hidden_size', 64, '--ffn_size', 128, '--lr', 0.003),
-            *('--n_warmup_steps', 100, '--n_epochs', 10),
+            *('--hidden_size', 64, '--ffn_size', 128, '--n_layers', 1, '--lr', 0.007),
+            *('--n_warmup_steps', 50, '--n_epochs', 12),
         ),
     }[name]
     fns = ('--train_fn', folder / 'train', '--valid_fn', folder / 'valid')

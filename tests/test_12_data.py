@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 PARTS = ['train', 'valid', 'test']
+LANGS = ['ko', 'en']
 
 
 @pytest.fixture(scope='module')
@@ -220,30 +221,26 @@ def test_english_verbs_are_inflected(make_sample, phrase, ending, expected):
 # The sample
 
 
-def test_the_sample_is_what_its_generator_writes(copy):
-    shipped = {
-        file.name: file.read_bytes() for file in (ROOT / '12_seq2seq/sample').iterdir()
-    }
-    run(copy, 'make_sample.py', '--out_dir', 'again', check=True)
-    again = {file.name: file.read_bytes() for file in (copy / 'again').iterdir()}
-    assert set(shipped) == {
-        f'{part}.{language}' for part in PARTS for language in ('ko', 'en')
-    }
-    assert again == shipped
-
-
-def test_the_short_sample_is_a_part_of_the_sample(copy):
+def test_the_samples_are_what_their_generator_writes(copy):
     """The program in attention/ learns from the short sentences."""
-    folder = ROOT / '12_seq2seq/attention/sample'
-    shipped = {file.name: file.read_bytes() for file in folder.iterdir()}
     options = ['--out_dir', 'again', '--short_dir', 'short']
     run(copy, 'make_sample.py', *options, check=True)
-    again = {file.name: file.read_bytes() for file in (copy / 'short').iterdir()}
-    assert again == shipped
+    for again, chapter in (('again', '12_seq2seq'), ('short', '12_seq2seq/attention')):
+        folders = copy / again, ROOT / chapter / 'sample'
+        written, shipped = (
+            {file.name: file.read_bytes() for file in folder.iterdir()}
+            for folder in folders
+        )
+        assert written == shipped
+        assert set(written) == {f'{part}.{lang}' for part in PARTS for lang in LANGS}
+
+
+def test_the_short_sample_is_a_part_of_the_sample():
+    samples = ROOT / '12_seq2seq/sample', ROOT / '12_seq2seq/attention/sample'
     for part in PARTS:
-        pairs = read_pairs(copy / 'short', part)
-        assert set(pairs) <= set(read_pairs(copy / 'again', part))
-        assert max(len(ko.split()) for ko, _ in pairs) == 5
+        pairs, short = (read_pairs(sample, part) for sample in samples)
+        assert set(short) <= set(pairs)
+        assert max(len(ko.split()) for ko, _ in short) == 5
 
 
 def test_13_has_the_same_sample():

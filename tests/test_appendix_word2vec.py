@@ -432,7 +432,7 @@ def test_it_learns(chapter, tmp_path, kind, form):
     """Words of two topics that never occur together are not neighbours."""
     random = np.random.default_rng(0)
     topics = [['가을', '겨울', '여름', '날씨'], ['apple', 'pear', 'plum', 'fig']]
-    text = ''.join(' '.join(random.choice(topics[n % 2], 8)) + '\n' for n in range(600))
+    text = ''.join(' '.join(random.choice(topics[n % 2], 8)) + '\n' for n in range(300))
     (tmp_path / 'text.txt').write_text(text, encoding='utf-8')
     options = ('--train_fn', tmp_path / 'text.txt', '--sample', 0, '--n_epochs', 20)
     fn = tmp_path / 'x.pth'

@@ -14,9 +14,9 @@ IS_LONG = os.environ.get('TEST_LONG') == '1'
 NAMES = ['12_seq2seq', '13_transformer']
 # Small networks that learn the shortest sentences in seconds.
 OPTIONS = {
-    '12_seq2seq': '--word_vec_size 48 --hidden_size 96 --lr 1e-2 --n_epochs 6',
+    '12_seq2seq': '--word_vec_size 48 --hidden_size 96 --lr 1e-2 --n_epochs 5',
     '13_transformer': '--hidden_size 64 --ffn_size 128 --n_heads 2 --n_layers 2 '
-    '--lr 5e-3 --n_warmup_steps 60 --n_epochs 10 --dropout_p 0',
+    '--lr 5e-3 --n_warmup_steps 60 --n_epochs 5 --dropout_p 0',
 }
 N_TRAIN = 9000 if IS_LONG else 1200
 N_SENTENCES = 500 if IS_LONG else 300

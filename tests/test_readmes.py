@@ -39,6 +39,7 @@ SHORTER = {
     '02_mnist_tutorial': {'train.py': 'train.py --n_epochs 2'},
     '03_mnist_autoencoder': {'train.py': 'train.py --n_epochs 2'},
     '04_advanced_pytorch': {'train.py': 'train.py --n_epochs 5'},
+    '04_advanced_pytorch/custom_dataset': {'train.py': 'train.py --n_epochs 5'},
     '05_cnn': {'train.py': 'train.py --n_epochs 1'},
     '06_transfer_learning': {
         '--n_images 6400': '--n_images 64 --batch_size 8',
@@ -92,7 +93,7 @@ def session(request, tmp_path_factory):
     shorter = {} if IS_LONG else SHORTER.get(chapter, {})
     for file in (folder / 'sample').glob('*.*') if shorter else ():
         lines = file.read_text(encoding='utf-8').splitlines(keepends=True)
-        n_lines = 1000 if file.stem == 'train' else 50
+        n_lines = 300 if file.stem == 'train' else 50
         file.write_text(''.join(lines[:n_lines]), encoding='utf-8')
 
     # What is fine-tuned is trained before: with TEST_LONG=1 as its README says.
