@@ -481,7 +481,7 @@ finally:
 def test_memory_is_flat(folder, trained, tmp_path):
     """The peak, in KiB, does not grow with the number of lines."""
     peaks = []
-    for n_lines in (2_000, 100_000 if IS_LONG else 20_000):
+    for n_lines in (2_000, 100_000 if IS_LONG else 10_000):
         text_fn = tmp_path / f'{n_lines}.en'
         text_fn.write_text(''.join(f'w {i}\n' for i in range(n_lines)))
         out_fn = tmp_path / f'out_{n_lines}'
