@@ -58,7 +58,8 @@ def log(message):
     If there are several processes, only the first one prints.
     """
     if is_first_process():
-        tqdm.write(message, file=sys.stderr)
+        # Written at once and without a lock, because Ctrl-C may come at any time.
+        tqdm.write(f'{message}\n', sys.stderr, end='', nolock=True)
 
 
 def run(main, parser):
@@ -261,7 +262,11 @@ def load_checkpoint(fn, chapter):
 
 def save_figure(figure, fn):
     """Save a matplotlib Figure as a PNG file; no window is opened."""
+    from matplotlib import rc_context
+
     buffer = io.BytesIO()
-    figure.savefig(buffer, format='png', dpi=150)
+    # A logarithmic axis has numbers such as 0.02, not 2 × 10⁻².
+    with rc_context({'axes.formatter.min_exponent': 5}):
+        figure.savefig(buffer, format='png', dpi=150)
     write_file(fn, buffer.getvalue())
     log(f'picture: {fn}')

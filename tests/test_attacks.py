@@ -193,6 +193,9 @@ def test_ctrl_c(chapter, copy_of, good_checkpoint, tmp_path):
         program.wait_for(chapter.progress)
         time.sleep(random.Random(number).uniform(0, 0.3))
         program.send(signal.SIGINT)
+        # Python drops what Ctrl-C raises in a callback of a weak reference: once more.
+        program.process.join(10)
+        program.send(signal.SIGINT)
         process = program.finish()
 
         lines = process.stderr.splitlines()
@@ -266,6 +269,16 @@ def test_kill_between_two_lines(tmp_path):
 
     assert len(found) > 5
     assert set(found) == {old, new}
+
+
+def test_message_takes_no_lock(monkeypatch, capsys):
+    """Ctrl-C while tqdm waits for its lock would end in a RuntimeError of tqdm."""
+    guards = load_chapter(GUARDS.parent.name).guards
+    monkeypatch.delattr(guards.tqdm, 'get_lock')
+
+    guards.log('saved: model.pth')
+
+    assert capsys.readouterr().err == 'saved: model.pth\n'
 
 
 def test_link_stays_a_link(tmp_path):

@@ -6,13 +6,16 @@ letters in all their sizes, and the grammar of the labels of a logarithmic axis.
 
 import io
 
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 
-# The losses of one decade have labels such as 2 x 10^0, those of several have not.
+# As save_figure() of guards.py has it.
+rcParams['axes.formatter.min_exponent'] = 5
+# The losses of one decade have labels between its powers, those of several have not.
 for losses in ([0.2, 0.9], [2.0, 7.0], [20.0, 70.0], [0.02, 50.0]):
     figure = Figure(figsize=(6, 4), layout='constrained')
     axes = figure.subplots()
-    axes.plot(losses, label='train_loss')
+    axes.plot(losses, marker='.', label='train_loss')
     axes.set(title='Learning curve', xlabel='epoch', ylabel='loss', yscale='log')
     axes.legend()
     figure.savefig(io.BytesIO(), format='png')

@@ -50,13 +50,13 @@ def draw_learning_curve(history, fn):
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6, 4), layout='constrained')
-    axes = figure.subplots()
+    axes = Figure(figsize=(6, 4), layout='constrained').subplots()
     for name, losses in history.items():
-        axes.plot(range(1, len(losses) + 1), losses, label=name)
+        axes.plot(range(1, len(losses) + 1), losses, marker='.', label=name)
     axes.set(title='Learning curve', xlabel='epoch', ylabel='loss', yscale='log')
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.legend()
-    save_figure(figure, fn)
+    save_figure(axes.figure, fn)
 
 
 def get_last_fn(model_fn):
