@@ -110,8 +110,7 @@ def get_vocabulary(documents, config):
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    fn, encoding = config.stop_fn, config.encoding
-    lines = read_lines(fn, encoding) if fn else ()
+    lines = read_lines(config.stop_fn, config.encoding) if config.stop_fn else ()
     stop_words = {word for line in lines for word in line.lower().split()}
     vectorizer = CountVectorizer(
         analyzer=lambda words: [word for word in words if word not in stop_words],
@@ -121,8 +120,7 @@ def get_vocabulary(documents, config):
     try:
         return vectorizer.fit(documents).get_feature_names_out().tolist()
     except ValueError as error:
-        n_words = len(set().union(*documents))
-        found = f'of {n_words} words, none is left after the cuts'
+        found = f'of {len(set().union(*documents))} words, none is left after the cuts'
         advice = 'lower --min_document_freq or raise --max_document_ratio'
         raise InputError(f'{found}: {advice}') from error
 
@@ -184,9 +182,8 @@ def get_blocks(counts, device, block_size=2**15):
     order = np.argsort(-lengths, kind='stable')
     begin = 0
     while begin < len(order):
-        rows = order[
-            begin : begin + max(1, block_size // max(1, lengths[order[begin]]))
-        ]
+        n_rows = max(1, block_size // max(1, lengths[order[begin]]))
+        rows = order[begin : begin + n_rows]
         parts = rows, *get_block(counts[rows])
         yield tuple(torch.from_numpy(part).to(device) for part in parts)
         begin += len(rows)

@@ -64,8 +64,7 @@ def add_training_options(parser):
     option('--seed', type=number(int, 0), default=0, help='of the random numbers')
     option('--n_epochs', type=number(int, 1), default=20, help='passes over the data')
     update_help = 'batch: one update an epoch, online: one for --batch_size documents'
-    kinds = ['batch', 'online']
-    option('--update', choices=kinds, default='online', help=update_help)
+    option('--update', choices=['batch', 'online'], default='online', help=update_help)
     batch_help = 'documents of an online update'
     option('--batch_size', type=number(int, 1), default=64, help=batch_help)
     offset_help = 'the n-th online update has the weight (offset + n) ** -decay'
@@ -81,8 +80,7 @@ def add_model_options(parser):
     engines = ['torch', 'sklearn', 'gensim', 'lsa']
     engine_help = 'LDA written out or by a library, or LSA to compare with'
     option('--engine', choices=engines, default='torch', help=engine_help)
-    topics_help = 'number of topics'
-    option('--n_topics', type=number(int, 2, 1000), default=10, help=topics_help)
+    option('--n_topics', type=number(int, 2, 1000), default=10, help='number of topics')
     prior = number(float, 1e-6, 1e6)
     option('--alpha', type=prior, help='prior of mixtures; None: 1 / n_topics')
     option('--eta', type=prior, help='prior of topics; None: 1 / n_topics')

@@ -72,7 +72,6 @@ REACHED_SHARES = {
     '06_transfer_learning': 0.367,
     '08_preprocessing': 0.438,
     '10_text_classification': 0.362,
-    'appendix_lda': 0.446,
 }
 REACHED_LINES = {
     '01_linear_regression': 398,
@@ -89,7 +88,7 @@ REACHED_LINES = {
 }
 REACHED_NEW = {
     '02_mnist_tutorial': 0.583,
-    'appendix_lda': 0.61,
+    'appendix_lda': 0.607,
 }
 
 NO_CODE = {
