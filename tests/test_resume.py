@@ -373,6 +373,7 @@ def assert_survives_random_kills(folder, command, whole, tmp_path, seed):
 
 
 def test_killed_at_random_instants(name, folder, command, whole, tmp_path):
+    skip_unless_turn(name, 1, 2)
     assert_survives_random_kills(folder, command, whole, tmp_path, seed=name)
 
 
