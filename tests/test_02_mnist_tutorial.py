@@ -21,6 +21,7 @@ from chapters import importable, load_chapter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import accuracy_score, confusion_matrix
@@ -1049,3 +1050,31 @@ def test_bad_picture_among_good_ones(chapter, trained, tmp_path, capsys):
     assert captured.out.startswith(f'{fns[0]}\t')
     assert captured.out.count('\n') == 1
     assert captured.err.startswith(f'error: {fns[1]}: expected a picture')
+
+
+@pytest.mark.parametrize('n_epochs', [1, 2, 3, 5])
+def test_learning_curve_has_whole_epochs_and_plain_numbers(
+    chapter, n_epochs, tmp_path, monkeypatch
+):
+    """Even a single epoch is a point, and no label is a power of ten."""
+    figures = []
+    savefig = Figure.savefig
+    monkeypatch.setattr(
+        Figure, 'savefig', lambda self, *a, **k: figures.append(read(self, *a, **k))
+    )
+
+    def read(figure, *arguments, **options):
+        savefig(figure, *arguments, **options)
+        axes = figure.axes[0]
+        assert all(line.get_marker() == '.' for line in axes.lines)
+        first, last = axes.get_xlim()
+        labels = [label.get_text() for label in axes.get_yticklabels(which='both')]
+        return [x for x in axes.get_xticks() if first <= x <= last], labels
+
+    losses = [0.9 / 2**i for i in range(n_epochs)]
+    chapter.utils.draw_learning_curve({'train_loss': losses}, tmp_path / 'x.png')
+
+    [(epochs, labels)] = figures
+    assert epochs == [*range(1, n_epochs + 1)]
+    assert any(label for label in labels)
+    assert not any('10^' in label or 'times' in label for label in labels)
