@@ -9,11 +9,11 @@ kind = 'change'
 option = swap(
     'train.py',
     'add_model_options',
-    'topics_help = ...',
+    'prior = ...',
     """
     prior_help = 'the prior prefers the first topics; --engine torch alone'
     option('--asymmetric', action='store_true', help=prior_help)
-    topics_help = 'number of topics'
+    prior = number(float, 1e-6, 1e6)
     """,
 )
 buffer = swap(
