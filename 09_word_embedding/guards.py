@@ -196,7 +196,10 @@ def check_model_fn(fn):
         if fn.exists() and not fn.is_file():
             raise InputError(f'{fn}: expected a file, found something else')
         fn.parent.mkdir(parents=True, exist_ok=True)
-        tempfile.NamedTemporaryFile(dir=fn.parent, prefix=fn.name).close()
+        # The longest name that write_file() will need, and a file without a name where
+        # the system has such files, so that a kill leaves nothing.
+        fn.with_name(f'{fn.name}.last.{os.getpid()}.tmp').unlink(missing_ok=True)
+        tempfile.TemporaryFile(dir=fn.parent).close()
 
 
 def write_file(fn, content):

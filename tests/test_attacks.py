@@ -5,6 +5,7 @@ import pickle
 import random
 import shutil
 import signal
+import tempfile
 import time
 from functools import partial
 
@@ -291,6 +292,24 @@ def test_link_stays_a_link(tmp_path):
     assert link.is_symlink()
     assert file.read_bytes() == b'new'
     assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.skipif(not hasattr(os, 'O_TMPFILE'), reason='files have names here')
+def test_check_of_a_folder_is_no_file_to_leave(tmp_path, monkeypatch):
+    """A kill may come while the file that the check opens is there."""
+    guards = load_chapter(GUARDS.parent.name).guards
+    open_file, seen = tempfile.TemporaryFile, []
+
+    def open_and_look(**arguments):
+        file = open_file(**arguments)
+        seen.append(list(tmp_path.iterdir()))
+        return file
+
+    monkeypatch.setattr(guards.tempfile, 'TemporaryFile', open_and_look)
+
+    guards.check_model_fn(tmp_path / 'model.pth')
+
+    assert seen == [[]]
 
 
 @for_some_programs('options', WRONG_OPTIONS)
