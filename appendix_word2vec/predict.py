@@ -86,10 +86,11 @@ def draw_map(vectors, words, config):
     axes = figure.subplots()
     points = get_map(vectors, words, config.map)
     axes.scatter(*points.T, s=6)
+    # A word stands beside its point; a dollar sign does not begin a formula.
+    style = {'textcoords': 'offset points', 'va': 'center', 'parse_math': False}
     for word, point in zip(words, points, strict=True):
-        # A dollar sign does not begin a formula.
-        axes.annotate(word, point, fontsize=8, parse_math=False)
-    axes.set(title='Words that are used alike', xticks=[], yticks=[])
+        axes.annotate(word, point, (3, 0), fontsize=8, **style)
+    axes.set(title='Words that are used alike', xticks=[], yticks=[], xmargin=0.1)
     figure_fn = config.figure_fn or Path(config.model_fn).with_suffix('.predict.png')
     save_figure(figure, figure_fn)
 
