@@ -187,7 +187,8 @@ def check_model_fn(fn):
 
     Raises:
         InputError: fn is a folder or a device, ends in .png, as the picture beside
-            the checkpoint will, or is in a folder that can't be written to.
+            the checkpoint will, is too long a name, or is in a folder that can't be
+            written to.
     """
     fn = Path(fn)
     if fn.suffix == '.png':
@@ -196,9 +197,9 @@ def check_model_fn(fn):
         if fn.exists() and not fn.is_file():
             raise InputError(f'{fn}: expected a file, found something else')
         fn.parent.mkdir(parents=True, exist_ok=True)
-        # The longest name that write_file() will need, and a file without a name where
-        # the system has such files, so that a kill leaves nothing.
+        # There is no such file, but the longest name of write_file() may be too long.
         fn.with_name(f'{fn.name}.last.{os.getpid()}.tmp').unlink(missing_ok=True)
+        # A file without a name, where the system has those: a kill leaves nothing.
         tempfile.TemporaryFile(dir=fn.parent).close()
 
 

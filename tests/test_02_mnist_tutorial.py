@@ -1057,20 +1057,18 @@ def test_learning_curve_has_whole_epochs_and_plain_numbers(
     chapter, n_epochs, tmp_path, monkeypatch
 ):
     """Even a single epoch is a point, and no label is a power of ten."""
-    figures = []
-    savefig = Figure.savefig
-    monkeypatch.setattr(
-        Figure, 'savefig', lambda self, *a, **k: figures.append(read(self, *a, **k))
-    )
+    figures, savefig = [], Figure.savefig
 
-    def read(figure, *arguments, **options):
+    def save_and_read(figure, *arguments, **options):
         savefig(figure, *arguments, **options)
         axes = figure.axes[0]
         assert all(line.get_marker() == '.' for line in axes.lines)
         first, last = axes.get_xlim()
+        epochs = [x for x in axes.get_xticks() if first <= x <= last]
         labels = [label.get_text() for label in axes.get_yticklabels(which='both')]
-        return [x for x in axes.get_xticks() if first <= x <= last], labels
+        figures.append((epochs, labels))
 
+    monkeypatch.setattr(Figure, 'savefig', save_and_read)
     losses = [0.9 / 2**i for i in range(n_epochs)]
     chapter.utils.draw_learning_curve({'train_loss': losses}, tmp_path / 'x.png')
 
